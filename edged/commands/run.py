@@ -30,7 +30,7 @@ from edged.provisioning.fleet_settings import FleetSettings
 from edged.runtime import systemd
 from edged.runtime.allocator import limit_arenas
 from edged.runtime.log import RecentLines, journal_handler, set_up
-from edged.runtime.signals import stop_on_signals
+from edged.runtime.signals import stop_after, stop_on_signals
 from edged.runtime.threads import log_uncaught
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="bring an MQTT 3.1.1 broker for trials: on loopback, nothing is kept",
     )
-    parser.add_argument("--for", dest="seconds", type=seconds, metavar="SECONDS", help="stop by itself after so long")
+    parser.add_argument(
+        "--for",
+        dest="seconds",
+        type=seconds,
+        metavar="SECONDS",
+        help="stop by itself after so long; a file not before its first frame was seen",
+    )
     parser.add_argument("--save-video", type=Path, metavar="FILE", help="write an annotated video of one camera")
     parser.add_argument(
         "--preview",
@@ -81,11 +87,13 @@ def run(args: argparse.Namespace) -> int:
             )
 
         def show(daemon: Daemon, stack: ExitStack) -> Sequence[Sink]:
+            if args.seconds is not None:
+                stack.enter_context(stop_after(stop, args.seconds, partial(_is_seen, args, daemon)))
             return _display(args, daemon, stack)
 
         stop = threading.Event()
         runner = DaemonRunner(options, stop, systemd.from_environment(os.environ))
-        stack.enter_context(stop_on_signals(stop, runner.reload, args.seconds))
+        stack.enter_context(stop_on_signals(stop, runner.reload))
         daemon = runner.run(_with_arguments(args, config, trial), show)
     return int(_plays_file(args, daemon.config) and daemon.cameras()[SOURCE_NAME].state.phase == "lost")
 
@@ -112,6 +120,11 @@ def _end_failed_trial(args: argparse.Namespace) -> None:
 
 def _plays_file(args: argparse.Namespace, config: Config) -> bool:
     return args.source is not None and config.cameras[SOURCE_NAME].source_kind == "files"
+
+
+def _is_seen(args: argparse.Namespace, daemon: Daemon) -> bool:
+    """Whether a file has given its first frame; the loop ends by itself with one that never will."""
+    return not _plays_file(args, daemon.config) or daemon.cameras()[SOURCE_NAME].counts.processed > 0
 
 
 def _display(args: argparse.Namespace, daemon: Daemon, stack: ExitStack) -> Sequence[Sink]:

@@ -43,6 +43,7 @@ class Preview:
         self._camera: str | None = None
         self._start_ns = 0
         self._has_picture = False
+        self._latest: U8 | None = None
         self._clip: VideoWriter | None = None
         self._done = False
 
@@ -64,15 +65,22 @@ class Preview:
 
     def _add(self, picture: U8, result: FrameResult, captured_ns: int) -> None:
         age_ns = captured_ns - self._start_ns
-        if not self._has_picture and (result.subjects or age_ns > ns(PICTURE_PATIENCE_S)):
-            self._has_picture = True
-            write_image(self._picture_path, picture)
-            self._say(f"{self._picture_path}: what it sees; look at it")
+        self._latest = picture
+        if result.subjects or age_ns > ns(PICTURE_PATIENCE_S):
+            self._write_picture()
         if self._clip is None:
             self._clip = VideoWriter(self._clip_path, CLIP_HZ, result.size_wh)
         self._clip.write(picture, captured_ns)
         if age_ns >= ns(CLIP_S):
             self._close_clip()
+
+    def _write_picture(self) -> None:
+        """Of the latest frame, once."""
+        if self._has_picture or self._latest is None:
+            return
+        self._has_picture = True
+        write_image(self._picture_path, self._latest)
+        self._say(f"{self._picture_path}: what it sees; look at it")
 
     def _close_clip(self) -> None:
         self._done = True
@@ -83,6 +91,7 @@ class Preview:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
         if not self._done:
             try:
+                self._write_picture()
                 self._close_clip()
             except NotWritten as exc:
                 self._say(str(exc))

@@ -16,10 +16,12 @@ log = logging.getLogger(__name__)
 
 STOP_LIMIT_S = 1.8  # from a signal to the end; what is not closed by then is as after a power cut, which costs nothing
 
+POLL_S = 0.1  # between two looks at whether the end that is due may come
+
 
 @contextmanager
-def stop_on_signals(stop: threading.Event, reload: Callable[[], None], after_s: float | None = None) -> Iterator[None]:
-    """Inside, SIGTERM, SIGINT and the passing of `after_s` set `stop`; SIGHUP calls `reload`.
+def stop_on_signals(stop: threading.Event, reload: Callable[[], None]) -> Iterator[None]:
+    """Inside, SIGTERM and SIGINT set `stop`; SIGHUP calls `reload`.
 
     Where stdin is a terminal, SIGHUP sets `stop` too: the terminal was closed. A process that does not end within
     STOP_LIMIT_S of a signal, say because it loads models, is ended as it is. The main thread only.
@@ -36,17 +38,30 @@ def stop_on_signals(stop: threading.Event, reload: Callable[[], None], after_s: 
     handlers = dict.fromkeys((signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if terminal else [])), end)
     handlers.setdefault(signal.SIGHUP, lambda *_: reload())
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    timer = SupervisedThread("stop-after", stop.set, first_s=after_s) if after_s is not None else None
-    if timer is not None:
-        timer.start()
     try:
         yield
     finally:
         limit.stop()
-        if timer is not None:
-            timer.stop()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def stop_after(stop: threading.Event, after_s: float, may_end: Callable[[], bool]) -> Iterator[None]:
+    """Inside, `stop` is set once `after_s` have passed and `may_end` is true. That is called on another thread."""
+
+    def step() -> float | None:
+        if not may_end():
+            return POLL_S
+        stop.set()
+        return None
+
+    timer = SupervisedThread("stop-after", step, first_s=after_s)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.stop()
 
 
 def _exit_now() -> None:

@@ -97,10 +97,12 @@ def configuration(broker: EmbeddedBroker, tmp_path: Path) -> Path:
     return path
 
 
-def test_run_with_a_duration_ends_by_itself(configuration: Path) -> None:
-    """Even where it is over before the models are loaded."""
-    done = edged_process("run", "--config", configuration, "--for", 0.5, "--quiet")
+def test_run_with_a_duration_ends_by_itself_and_not_before_a_file_is_seen(tmp_path: Path) -> None:
+    file = images(tmp_path / "folder", picture()) / "0.png"
+    short = ("--loop", "--embedded-broker", "--for", 0.01, "--preview", tmp_path / "look")
+    done = edged_process("run", "--source", file, *short)
     assert done.returncode == 0, done.stderr
+    assert all((tmp_path / name).exists() for name in ("look.jpg", "look.mp4"))
 
 
 def test_sigterm_ends_the_daemon_in_time_with_status_stopped(configuration: Path, listener: Listener) -> None:

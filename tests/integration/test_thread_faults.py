@@ -36,7 +36,7 @@ from edged.mqtt.homeassistant import DiscoveryPublisher
 from edged.mqtt.homeassistant_payloads import BIRTH, DiscoveryDevice
 from edged.mqtt.memory_bus import MemoryBus
 from edged.runtime import signals, threads
-from edged.runtime.signals import stop_on_signals
+from edged.runtime.signals import stop_after, stop_on_signals
 from edged.runtime.threads import TABLE, SupervisedThread
 from tests.support.engine_builds import ScriptedBuilder, started_service
 from tests.support.waiting import until
@@ -163,7 +163,7 @@ def serving_mqtt() -> Iterator[Broken]:
 @contextmanager
 def stopping_after_a_time() -> Iterator[Broken]:
     stop = threading.Event()
-    with stop_on_signals(stop, lambda: None, 0.5):
+    with stop_after(stop, 0.5, lambda: True):
         break_once(find("stop-after"))
         yield stop.is_set
 
