@@ -15,7 +15,9 @@ from tests.support.mqtt import MQTTv311
 from tests.support.waiting import until
 from tests.system.rights import ALL, EAST, PEOPLE, RIGHTS, WEST, Role, written
 from tools.fleet.brokers import EPHEMERAL
-from tools.fleet.cluster import cluster_for, killed, passwords, run
+from tools.fleet.cluster import Pace, killed, run
+from tools.fleet.devices import passwords
+from tools.fleet.kinds import cluster_for
 from tools.fleet.nats import NatsCluster
 
 pytestmark = pytest.mark.skipif(
@@ -29,6 +31,7 @@ HERE = {topic for topic in ALL if topic.startswith(("edged/", "homeassistant/"))
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[NatsCluster]:
     with cluster_for(DEVICES) as cluster:
+        assert isinstance(cluster, NatsCluster)
         yield cluster
 
 
@@ -91,7 +94,7 @@ def test_removed_box_is_not_let_in(cluster: NatsCluster) -> None:
 
 def test_no_state_is_lost_when_a_node_is_killed(cluster: NatsCluster) -> None:
     """Some may come later than a newer one: NATS delivers again what was not acknowledged."""
-    outcome = run(cluster, DEVICES, rate_hz=5, seconds=5, fault=killed)
+    outcome = run(cluster, DEVICES, Pace(rate_hz=5, seconds=5), killed)
     assert outcome.lost[1] == 0
     assert outcome.states > 0
 

@@ -18,11 +18,12 @@ import numpy as np
 import psutil
 
 from edged.config.tables.mqtt import MqttConfig
+from tools.fleet.bridged import SITE
 from tools.fleet.brokers import Broker
+from tools.fleet.cluster import busy_s
 from tools.fleet.devices import DeviceProcess, Load, Sent, in_s, load_parser
 from tools.fleet.reader import Arrivals, Reader
 
-SITE = "site42"
 OPERATOR = {"operator": "operator"}
 LEAD_S = 1.0  # from the command to publish until it begins
 SETTLE_S = 3.0  # longest wait for messages in flight
@@ -96,11 +97,11 @@ def run(site: Broker, central: Broker | None, args: argparse.Namespace, count: i
         device_process.publish(start_s)
     processes = [psutil.Process(pid) for pid in (site.pid, central.pid if central else site.pid, reader.pid)]
     time.sleep(start_s - time.monotonic())
-    before_s, before_busy_s = [_cpu_s(process) for process in processes], _busy_s()
+    before_s, before_busy_s = [_cpu_s(process) for process in processes], busy_s()
     sent = [device_process.sent() for device_process in devices]
     took_s = time.monotonic() - start_s
     shares = [(_cpu_s(process) - cpu_s) / took_s for process, cpu_s in zip(processes, before_s, strict=True)]
-    busy = (_busy_s() - before_busy_s) / took_s
+    busy = (busy_s() - before_busy_s) / took_s
     arrivals = _arrived(reader, in_s(start_s), sum(sum(one.published.values()) for one in sent))
     reconnect_s = _restart_broker(site, devices)
     for device_process in devices:
@@ -147,11 +148,6 @@ def _login(broker: Broker, name: str) -> MqttConfig:
 def _cpu_s(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
-
-
-def _busy_s() -> float:
-    times = psutil.cpu_times()
-    return float(sum(times) - times.idle - times.iowait)
 
 
 def row(count: int, through: str, figures: Figures) -> str:

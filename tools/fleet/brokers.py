@@ -13,6 +13,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from tools.fleet.island import Island
+
 DEPLOY = Path(__file__).parents[2] / "deploy" / "mosquitto"
 ETC = "/etc/mosquitto/edged"
 BOXES, PEOPLE, PASSWORDS = 8883, 8884, 8885  # ports as shipped
@@ -22,15 +24,18 @@ POSES = "topic +/cam/+/poses"
 
 
 class Broker:
-    """A mosquitto whose `folder` stands for /etc/mosquitto/edged."""
+    """A mosquitto whose `folder` stands for /etc/mosquitto/edged, at an address of this machine or of an island."""
 
-    def __init__(self, folder: Path, acl: str = "acl") -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, acl: str = "acl", *, host: str = "127.0.0.1", island: Island | None = None
+    ) -> None:
+        self.folder, self.host, self.island = folder, host, island
+        self.store = folder  # of its persistence
         self.boxes_port, self.people_port, self.passwords_port = free_port(), free_port(), free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._more = ""
         self.extra = ""  # lines of its configuration
-        self._enrol("init", "127.0.0.1", str(DEPLOY / acl))
+        self._enrol("init", host, str(DEPLOY / acl))
 
     @property
     def pid(self) -> int:
@@ -79,20 +84,21 @@ class Broker:
         """Bridge this broker to a central one as `site`, from the next start on; `port`: of a relay to it."""
         central._enrol("site", site, str(self.folder))
         text = (DEPLOY / "bridge.conf").read_text().replace(ETC, str(self.folder)).replace("site42", site)
-        text = text.replace("central.example:8883", f"127.0.0.1:{port or central.boxes_port}")
+        text = text.replace("central.example:8883", f"{central.host}:{port or central.boxes_port}")
         self._more = text.replace(f"#{POSES}", POSES) if poses else text
 
     def start(self) -> None:
         conf = (DEPLOY / "edged.conf").read_text().replace(ETC, str(self.folder))
-        conf = conf.replace(f"listener {BOXES}", f"listener {self.boxes_port} 127.0.0.1")
-        conf = conf.replace(f"listener {PEOPLE}", f"listener {self.people_port} 127.0.0.1")
-        conf = conf.replace(f"listener {PASSWORDS}", f"listener {self.passwords_port} 127.0.0.1")
-        here = f"persistence_location {self.folder}/\n" + ("user root\n" if os.geteuid() == 0 else "")
+        conf = conf.replace(f"listener {BOXES}", f"listener {self.boxes_port} {self.host}")
+        conf = conf.replace(f"listener {PEOPLE}", f"listener {self.people_port} {self.host}")
+        conf = conf.replace(f"listener {PASSWORDS}", f"listener {self.passwords_port} {self.host}")
+        here = f"persistence_location {self.store}/\n" + ("user root\n" if os.geteuid() == 0 else "")
         file = self.folder / "mosquitto.conf"
         file.write_text(f"per_listener_settings true\n{here}{conf}{self._more}\n{self.extra}\n")
         with (self.folder / "mosquitto.log").open("ab") as out:
-            self._process = subprocess.Popen([_binary("mosquitto"), "-c", file], stdout=out, stderr=out)
-        wait_for(self.passwords_port)
+            command = [*(self.island.prefix if self.island else []), _binary("mosquitto"), "-c", str(file)]
+            self._process = subprocess.Popen(command, stdout=out, stderr=out)
+        wait_for(self.passwords_port, self.host)
 
     def reload(self) -> None:
         """Reload passwords, rights and revoked certificates."""
@@ -146,11 +152,11 @@ def _binary(name: str) -> str:
     return path
 
 
-def wait_for(port: int) -> None:
+def wait_for(port: int, host: str = "127.0.0.1") -> None:
     end_s = time.monotonic() + LIMIT_S
     while time.monotonic() < end_s:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
+            if probe.connect_ex((host, port)) == 0:
                 return
         time.sleep(0.02)
     raise RuntimeError(f"mosquitto does not listen on port {port}; see mosquitto.log")

@@ -1,138 +1,179 @@
-"""`python -m tools.fleet.capacity`: how many boxes brokers of three kinds hold on this machine, one after the other.
+"""`python -m tools.fleet.capacity`: what mosquitto with a bridge, three RabbitMQ and three NATS nodes hold and lose.
 
-Mosquitto with a bridge, three RabbitMQ nodes, three NATS nodes; the same boxes, messages and TLS, and one reader with
-QoS 1 and a session that lasts. A kind is done with the first number of boxes that it does not hold. Run it on a quiet
+The same boxes, messages, TLS and rights by name, and one reader with QoS 1 and a session that lasts. First each kind
+with more and more boxes, which at the end of each run all come back at once; then each fault. Every run is written when
+it is over (`capacity.json`, and the page), and not run again: the command goes on where it ended. As root, on a quiet
 machine.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import argparse
+import json
+import os
+import resource
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from tools.fleet.__main__ import SITE
-from tools.fleet.brokers import Broker
-from tools.fleet.cluster import READER, Cluster, Outcome, calm, cluster_for, passwords, run
-from tools.fleet.devices import load_parser
-from tools.fleet.rabbitmq import RabbitCluster
+from tools.fleet.capacity_report import Run, fault_key, growth_key, held, outcome_line, page, tools_limit
+from tools.fleet.cluster import FAULTS, Outcome, Pace, run
+from tools.fleet.kinds import KINDS, Cluster, cluster_for
+from tools.reports.writer import environment, write
 
-MAX_P99_MS, MAX_LATE_S = 2000.0, 2.0  # of what a broker holds
-HEAD = """\
-| brokers | boxes | messages/s | poses lost | states lost | twice | states p50, p99, max ms | late | CPU of nodes \
-| MB of nodes | held |
-|---|---|---|---|---|---|---|---|---|---|---|"""
-
-
-class BridgedNode:
-    """A mosquitto, as boxes or people reach it."""
-
-    def __init__(self, broker: Broker, port: int) -> None:
-        self.host, self.mqtt_port, self._broker = "127.0.0.1", port, broker
-
-    @property
-    def pid(self) -> int:
-        return self._broker.pid
+OUT = Path(__file__).parents[1] / "reports" / "capacity"
+SIZES = (100, 500, 1000, 2000)
+RATE_HZ = 5.0  # messages per box, every fifth a state with QoS 1
+LOW_HZ = 1000.0  # of all boxes, where these tools cannot send more
+GROWTH_S, FAULT_S = 8.0, 15.0  # how long boxes publish
+GROWTH_KEEPALIVE_S, FAULT_KEEPALIVE_S = 30, 5
+LATE_S = 3.0  # behind schedule, then a run ends
+LIMIT_S, SETTLE_S = 90.0, 30.0  # for boxes to connect, or to come back; for what is on its way
+RESERVE_S = 90.0  # no run begins with less time left
 
 
-class Bridged:
-    """A site's mosquitto, which sends everything to a central one, where the reader is."""
+class Measurement:
+    """All runs, those before too; each is written when it is over."""
 
-    topic = f"{SITE}/edged/+/cam/#"
+    def __init__(self, out: Path, minutes: float, processes: int) -> None:
+        self._out, self._processes = out, processes
+        self._end_s = time.monotonic() + 60 * minutes
+        self.runs: dict[str, Run] = {}
+        with suppress(FileNotFoundError):
+            self.runs = json.loads((out / "capacity.json").read_text())["runs"]
 
-    def __init__(self, folder: Path, boxes: dict[str, str]) -> None:
-        self.folder = folder
-        for name in ("site", "central"):
-            (folder / name).mkdir()
-        self._site, self._central = Broker(folder / "site"), Broker(folder / "central", "central.acl")
-        self._site.boxes(boxes)
-        self._central.people(dict([READER]))
-        self._site.bridge(self._central, SITE, poses=True)
-        self.nodes = [
-            BridgedNode(self._site, self._site.passwords_port),
-            BridgedNode(self._central, self._central.people_port),
-        ]
-        self.box_nodes, self.readers = self.nodes[:1], self.nodes[1:]
-        self.ca, self.reader_ca = self._site.ca, self._central.ca
-
-    def start(self) -> None:
-        self._central.start()
-        self._site.start()
-
-    def kill(self) -> None:
-        self._site.kill()
-        self._central.kill()
-
-
-@contextmanager
-def mosquitto(count: int) -> Iterator[Cluster]:
-    with tempfile.TemporaryDirectory() as folder:
-        bridged = Bridged(Path(folder), passwords(count))
-        try:
-            bridged.start()
-            yield bridged
-        finally:
-            bridged.kill()
-
-
-@contextmanager
-def rabbitmq(count: int) -> Iterator[Cluster]:
-    with tempfile.TemporaryDirectory() as folder:
-        cluster = RabbitCluster(Path(folder))
-        cluster.users({**passwords(count), **dict([READER])})
-        try:
-            cluster.start()
-            yield cluster
-        finally:
-            cluster.kill()
-
-
-@contextmanager
-def nats(count: int) -> Iterator[Cluster]:
-    with cluster_for(count) as cluster:
-        yield cluster
-
-
-KINDS = {"mosquitto + bridge": mosquitto, "RabbitMQ x3": rabbitmq, "NATS x3": nats}
-
-
-def late_s(outcome: Outcome) -> float:
-    """Return how long after its time the last box published."""
-    return max(sent.late_s for sent in outcome.sent)
-
-
-def holds(outcome: Outcome) -> bool:
-    """Whether all states arrived, soon enough, and boxes could publish at their rate."""
-    if outcome.lost[1] or late_s(outcome) >= MAX_LATE_S:
+    def in_time(self, what: str) -> bool:
+        """Whether there is time for one more run; if not, that is told."""
+        if self._end_s - time.monotonic() > RESERVE_S:
+            return True
+        print(f"{what}: not run, the time is over; the same command goes on there", flush=True)
         return False
-    return bool(np.percentile(outcome.late_ms, 99) < MAX_P99_MS)
+
+    def take(self, run_key: str, measure: Callable[[], Outcome], **what: Any) -> None:
+        """Measure and write one run. One that fails says why, and is written too."""
+        try:
+            found: Run = {**what, **figures(measure())}
+        except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+            found = {**what, "error": str(error)}
+        self.runs[run_key] = found
+        self.write()
+        print(f"{run_key}: {outcome_line(found)}", flush=True)
+
+    def write(self) -> None:
+        """The page and the figures, of what there is."""
+        write(self._out, page(self.runs, environment([])), {"runs": self.runs}, name="capacity")
+
+    def pace(self, rate_hz: float, seconds: float, keepalive_s: int, *, all_back: bool) -> Pace:
+        return Pace(
+            rate_hz=rate_hz,
+            seconds=seconds,
+            processes=self._processes,
+            keepalive_s=keepalive_s,
+            limit_s=LIMIT_S,
+            late_s=LATE_S,
+            settle_s=SETTLE_S,
+            all_back=all_back,
+        )
 
 
-def row(kind: str, count: int, seconds: float, outcome: Outcome) -> str:
-    late = late_s(outcome)
-    cpu = ", ".join(f"{share:.0%}" for share in outcome.cpu)
-    memory = ", ".join(f"{mb:.0f}" for mb in outcome.memory_mb)
-    return (
-        f"| {kind} | {count} | {sum(outcome.published) / (seconds + max(0.0, late)):.0f} | {outcome.delivery} "
-        f"| {outcome.lateness} | {late:.1f} s | {cpu} | {memory} | {'yes' if holds(outcome) else 'no'} |"
-    )
+def figures(outcome: Outcome) -> Run:
+    """One run as JSON."""
+    late_ms = outcome.late_ms if len(outcome.late_ms) else np.array([np.nan])
+    return {
+        "published": list(outcome.published),
+        "lost": list(outcome.lost),
+        "twice": outcome.twice,
+        "disorder": outcome.disorder,
+        "ms": [float(at) for at in np.percentile(late_ms, [50, 99, 100])],
+        "late_s": max(sent.late_s for sent in outcome.sent),
+        "nodes": list(outcome.shares.nodes),
+        "boxes_cpu": list(outcome.shares.devices),
+        "reader_cpu": outcome.shares.reader,
+        "machine": outcome.shares.machine / (os.cpu_count() or 1),
+        "memory_mb": list(outcome.memory_mb),
+        "took_s": outcome.took_s,
+        "connect_s": outcome.connect_s,
+        "recovered_s": outcome.recovered_s,
+        "back_s": outcome.back_s,
+        "all_back_s": outcome.all_back_s,
+    }
+
+
+def grow(measurement: Measurement, kind: str, sizes: list[int]) -> None:
+    """More and more boxes, until the brokers do not hold them; slower from where on it is these tools that do not."""
+    if next_step(measurement.runs, kind, sizes) is None:
+        return
+    if not measurement.in_time(f"{kind}, growth"):
+        return
+    with cluster_for(max(sizes), kind=kind) as cluster:
+        while (step := next_step(measurement.runs, kind, sizes)) and measurement.in_time(f"{kind}, {step[0]} boxes"):
+            size, slow = step
+            rate_hz = min(RATE_HZ, LOW_HZ / size) if slow else RATE_HZ
+            pace = measurement.pace(rate_hz, GROWTH_S, GROWTH_KEEPALIVE_S, all_back=True)
+            what = {"kind": kind, "boxes": size, "rate_hz": rate_hz, "slow": slow}
+            measurement.take(growth_key(kind, size, slow=slow), partial(_grown, cluster, size, pace), **what)
+
+
+def _grown(cluster: Cluster, size: int, pace: Pace) -> Outcome:
+    cluster.wait()  # all were killed at the end of the run before
+    return run(cluster, size, pace)
+
+
+def next_step(runs: Mapping[str, Run], kind: str, sizes: Sequence[int]) -> tuple[int, bool] | None:
+    """The next number of boxes, and whether they publish slowly; None when this kind is done."""
+    slow = False
+    for size in sizes:
+        for slowly in (False, True):
+            if slowly is not slow:
+                continue
+            found = runs.get(growth_key(kind, size, slow=slowly))
+            if found is None:
+                return size, slowly
+            if not held(found) and (slow or not tools_limit(found)):
+                return None
+            slow = slow or not held(found)
+    return None
+
+
+def fail(measurement: Measurement, kind: str, count: int, faults: Sequence[str]) -> None:
+    """Each fault, with few boxes."""
+    for fault in faults:
+        run_key = fault_key(kind, fault)
+        if run_key in measurement.runs or not measurement.in_time(run_key):
+            continue
+        pace = measurement.pace(RATE_HZ, FAULT_S, FAULT_KEEPALIVE_S, all_back=False)
+
+        def measure(fault: str = fault, pace: Pace = pace) -> Outcome:
+            with cluster_for(count, fault=fault, kind=kind) as cluster:
+                return run(cluster, count, pace, FAULTS[fault])
+
+        measurement.take(run_key, measure, kind=kind, boxes=count, rate_hz=RATE_HZ, fault=fault)
 
 
 def main() -> None:
-    parser = load_parser("tools.fleet.capacity", __doc__, devices=[100, 200, 400], seconds=10, processes=2)
+    parser = argparse.ArgumentParser(prog="python -m tools.fleet.capacity", description=__doc__)
+    parser.add_argument("out", type=Path, nargs="?", default=OUT, help="folder of page and figures")
+    parser.add_argument("--boxes", type=int, nargs="+", default=list(SIZES), metavar="N")
+    parser.add_argument("--fault-boxes", type=int, default=100, metavar="N")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--faults", nargs="*", choices=FAULTS, default=[name for name in FAULTS if name != "none"])
+    parser.add_argument("--processes", type=int, default=2, help="processes for the boxes")
+    parser.add_argument("--minutes", type=float, default=18, help="no run begins later than 90 s before that")
     args = parser.parse_args()
-    print(HEAD)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # three files for each box
+    measurement = Measurement(args.out, args.minutes, args.processes)
     for kind in args.kinds:
-        for count in args.devices:
-            with KINDS[kind](count) as cluster:
-                outcome = run(cluster, count, args.rate_hz, args.seconds, calm, processes=args.processes)
-            print(row(kind, count, args.seconds, outcome), flush=True)
-            if not holds(outcome):
-                break
+        grow(measurement, kind, sorted(args.boxes))
+    for kind in args.kinds:
+        fail(measurement, kind, args.fault_boxes, args.faults)
+    measurement.write()
 
 
 if __name__ == "__main__":

@@ -5,19 +5,17 @@ The shipped configuration, TLS, passwords and rights by name; nodes, devices and
 
 from __future__ import annotations
 
+import math
 import signal
 import ssl
-import subprocess
-import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import cycle
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import psutil
@@ -25,51 +23,45 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edged.config.tables.mqtt import MqttConfig
-from edged.units import BYTES_PER_MB, ms, ns
-from tools.fleet.devices import DeviceProcess, Load, Sent, load_parser
-from tools.fleet.island import Island
-from tools.fleet.nats import NatsCluster
+from edged.units import BYTES_PER_MB, NS_PER_S, ms, ns
+from tools.fleet.devices import READER, TIMEOUT_S, DeviceProcess, Load, Sent, load_parser, passwords
+from tools.fleet.kinds import DISK_FULL, PARTITION, Cluster, Node, cluster_for
 from tools.fleet.reader import FIRST
 
-READER = ("operator", "o-secret")
 LEAD_S = 1.0
 SETTLE_S = 120.0  # longest wait for messages that must arrive
-DISK_MB = 24
+LATE_MS = 1000.0  # of a state that arrived late
+FAULT_AT, FAULT_FOR = 1 / 4, 1 / 3  # of a run
 HEAD = """\
 | devices | fault | messages | poses lost | states lost | twice | out of order | p50, p99, max ms \
 | nodes: CPU, MB | back after |
 |---|---|---|---|---|---|---|---|---|---|"""
 
-
-class Node(Protocol):
-    """A broker's process, as clients reach it."""
-
-    host: str
-    mqtt_port: int
-
-    @property
-    def pid(self) -> int: ...
+Fault = Callable[[Cluster, float], float]  # with the length of the run in s; returns the s until all was well
 
 
-class Cluster(Protocol):
-    """Brokers of one kind: where boxes connect, and where one reader finds everything."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """What devices do in a run, and how long it may take."""
 
-    folder: Path
-    topic: str  # of the reader
-
-    @property
-    def ca(self) -> Path: ...
-    @property
-    def reader_ca(self) -> Path: ...
-    @property
-    def nodes(self) -> Sequence[Node]: ...
-    @property
-    def box_nodes(self) -> Sequence[Node]: ...
-    @property
-    def readers(self) -> Sequence[Node]: ...
+    rate_hz: float  # messages per device
+    seconds: float
+    processes: int = 1
+    keepalive_s: int = 5
+    limit_s: float = TIMEOUT_S  # until all are connected, or have sent everything
+    late_s: float = TIMEOUT_S  # behind schedule, from which on nothing more is published
+    settle_s: float = SETTLE_S
+    all_back: bool = False  # at the end all nodes are killed, and all devices come back to them at once
 
 
-Fault = Callable[[Any, float], float]  # of a cluster, with the length of the run in s; returns the s until all was well
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """Shares of a core while devices published."""
+
+    nodes: Sequence[float]
+    devices: Sequence[float]  # by process
+    reader: float
+    machine: float  # by every process, also foreign ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +74,13 @@ class Outcome:
     twice: int  # arrivals of a state that had arrived before
     disorder: int  # states that arrived after a later one of their device
     late_ms: np.ndarray
-    cpu: Sequence[float]  # of a core, by node
+    shares: Shares
     memory_mb: Sequence[float]
+    took_s: float  # to publish
+    connect_s: float  # from the start of all devices' processes until all were connected
     back_s: float  # from the end of the fault until all nodes had caught up and all devices were connected
+    recovered_s: float  # from the begin of the fault until no state came later than `LATE_MS` any more
+    all_back_s: float | None  # from the start of all killed nodes until all devices were connected; None: not tried
 
     @property
     def published(self) -> tuple[int, int]:
@@ -163,101 +159,142 @@ def calm(cluster: Cluster, seconds: float) -> float:
     return 0.0
 
 
-def killed(cluster: NatsCluster, seconds: float) -> float:
+def killed(cluster: Cluster, seconds: float) -> float:
     """One node ends as by a power cut, and returns after a third of the run."""
-    time.sleep(seconds / 4)
+    time.sleep(seconds * FAULT_AT)
     cluster.nodes[0].kill()
-    time.sleep(seconds / 3)
+    time.sleep(seconds * FAULT_FOR)
     cluster.nodes[0].start()
     return cluster.wait()
 
 
-def frozen(cluster: NatsCluster, seconds: float) -> float:
+def all_killed(cluster: Cluster, seconds: float) -> float:
+    """All nodes end as by a power cut, and return after a third of the run."""
+    time.sleep(seconds * FAULT_AT)
+    for node in cluster.nodes:
+        node.kill()
+    time.sleep(seconds * FAULT_FOR)
+    for node in cluster.nodes:
+        node.start()
+    return cluster.wait()
+
+
+def frozen(cluster: Cluster, seconds: float) -> float:
     """One node answers nobody for a third of the run, and keeps its connections."""
-    time.sleep(seconds / 4)
+    time.sleep(seconds * FAULT_AT)
     cluster.nodes[0].signal(signal.SIGSTOP)
-    time.sleep(seconds / 3)
+    time.sleep(seconds * FAULT_FOR)
     cluster.nodes[0].signal(signal.SIGCONT)
     return cluster.wait()
 
 
-def partitioned(cluster: NatsCluster, seconds: float) -> float:
+def partitioned(cluster: Cluster, seconds: float) -> float:
     """Nobody hears one node for a third of the run, and it hears nobody; no connection is closed. See `island`."""
     island = cluster.nodes[0].island
     if island is None:
         raise RuntimeError("the first node is on no island")
-    time.sleep(seconds / 4)
+    time.sleep(seconds * FAULT_AT)
     island.cut()
-    time.sleep(seconds / 3)
+    time.sleep(seconds * FAULT_FOR)
     island.mend()
     return cluster.wait()
 
 
-def rolling(cluster: NatsCluster, seconds: float) -> float:
+def rolling(cluster: Cluster, seconds: float) -> float:
     """Each node is stopped, and started again, when the one before has caught up."""
     took_s = 0.0
     for node in cluster.nodes:
-        time.sleep(seconds / 5)
+        time.sleep(seconds * FAULT_AT if node is cluster.nodes[0] else seconds / 5)
         node.kill(signal.SIGTERM)
         node.start()
         took_s = max(took_s, cluster.wait())
     return took_s
 
 
-def disk_full(cluster: NatsCluster, seconds: float) -> float:
+def disk_full(cluster: Cluster, seconds: float) -> float:
     """The file system of one node is filled for a third of the run; see `cluster_for`."""
-    time.sleep(seconds / 4)
+    time.sleep(seconds * FAULT_AT)
     filler = cluster.nodes[0].store / "filler"
     with suppress(OSError), filler.open("wb") as file:
         while True:
             file.write(b"x" * BYTES_PER_MB)
             file.flush()
-    time.sleep(seconds / 3)
+    time.sleep(seconds * FAULT_FOR)
     filler.unlink()
-    cluster.nodes[0].kill()  # it does not end by itself any more
-    cluster.nodes[0].start()
+    if cluster.ends_when_full:
+        cluster.nodes[0].kill()
+        cluster.nodes[0].start()
     return cluster.wait()
 
 
 FAULTS: dict[str, Fault] = {
     "none": calm,
     "killed": killed,
+    "all killed": all_killed,
     "frozen": frozen,
-    "partition": partitioned,
-    "disk full": disk_full,
+    PARTITION: partitioned,
+    DISK_FULL: disk_full,
     "rolling restart": rolling,
 }
 
 
-@contextmanager
-def cluster_for(devices: int, *, fault: str = "none") -> Iterator[NatsCluster]:
-    """A running cluster that knows so many devices. Some faults need root, for a disk or a network of node 1."""
-    small_disk = fault == "disk full"
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        island = stack.enter_context(closing(Island())) if fault == "partition" else None
-        cluster = NatsCluster(Path(folder), island=island)
-        cluster.boxes(passwords(devices))
-        cluster.person(*READER)
-        store = cluster.nodes[0].store
-        if small_disk:
-            store.mkdir()
-            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "edged-fleet", store], check=True)
-        try:
-            cluster.start()
-            yield cluster
-        finally:
-            cluster.kill()
-            if small_disk:
-                subprocess.run(["umount", store], check=True)
-
-
-def passwords(count: int) -> dict[str, str]:
-    return {f"box-{number:05d}": f"secret-{number}" for number in range(count)}
-
-
-def run(cluster: Cluster, count: int, rate_hz: float, seconds: float, fault: Fault, *, processes: int = 1) -> Outcome:
-    """Devices that publish all the time while `fault` happens."""
+def run(cluster: Cluster, count: int, pace: Pace, fault: Fault = calm) -> Outcome:
+    """Devices that publish all the time while `fault` happens. Raises RuntimeError when they do not get through."""
     reader = QueueReader(cluster)
+    began_s = time.monotonic()
+    devices = [DeviceProcess(load) for load in _loads(cluster, count, pace)]
+    try:
+        for device in devices:
+            device.connected()
+        return _measure(cluster, reader, devices, pace, fault, connect_s=time.monotonic() - began_s)
+    finally:
+        for device in devices:
+            device.kill()
+        reader.close()
+
+
+def _measure(
+    cluster: Cluster,
+    reader: QueueReader,
+    devices: Sequence[DeviceProcess],
+    pace: Pace,
+    fault: Fault,
+    *,
+    connect_s: float,
+) -> Outcome:
+    start_s = time.monotonic() + LEAD_S
+    for device in devices:
+        device.publish(start_s)
+    time.sleep(max(0.0, start_s - time.monotonic()))
+    before, before_own_s, before_all_s = [cpu_s(node) for node in cluster.nodes], time.process_time(), busy_s()
+    back_s = fault(cluster, pace.seconds)
+    sent = [device.sent() for device in devices]
+    took_s = time.monotonic() - start_s
+    used = [cpu_s(node) for node in cluster.nodes]
+    shares = Shares(
+        nodes=[(after - was if after > was else after) / took_s for was, after in zip(before, used, strict=True)],
+        devices=[one.cpu_s / (pace.seconds + max(0.0, one.late_s)) for one in sent],
+        reader=(time.process_time() - before_own_s) / took_s,
+        machine=(busy_s() - before_all_s) / took_s,
+    )
+    since_ns, published = ns(start_s), sum(one.published["state"] for one in sent)
+    _until(lambda: len({row[:2] for row in reader.states(since_ns)}) >= published, pace.settle_s)
+    memory_mb = [sum(one.memory_info().rss for one in processes(node)) / BYTES_PER_MB for node in cluster.nodes]
+    rows = [row for row in reader.rows if row[2] >= since_ns]
+    return Outcome(
+        sent=sent,
+        **arrived(rows, ns(start_s + pace.seconds * FAULT_AT)),
+        shares=shares,
+        memory_mb=memory_mb,
+        took_s=took_s,
+        connect_s=connect_s,
+        back_s=back_s,
+        all_back_s=_all_back(cluster, devices) if pace.all_back else None,
+    )
+
+
+def _loads(cluster: Cluster, count: int, pace: Pace) -> list[Load]:
+    """What each process of devices does."""
     first, *others = cluster.box_nodes
     broker = MqttConfig.model_validate(
         {
@@ -266,88 +303,95 @@ def run(cluster: Cluster, count: int, rate_hz: float, seconds: float, fault: Fau
             "hosts": [f"{node.host}:{node.mqtt_port}" for node in others],
             "tls": {"enabled": True, "ca": cluster.ca},
             "protocol": "3.1.1",
-            "keepalive_s": 5,
+            "keepalive_s": pace.keepalive_s,
         }
     )
-    all_devices = list(passwords(count).items())
-    loads = [
-        Load(broker=broker, passwords=dict(all_devices[first::processes]), rate_hz=rate_hz, seconds=seconds)
-        for first in range(processes)
+    devices = list(passwords(count).items())
+    return [
+        Load(
+            broker=broker,
+            passwords=dict(devices[at :: pace.processes]),
+            rate_hz=pace.rate_hz,
+            seconds=pace.seconds,
+            limit_s=pace.limit_s,
+            late_s=pace.late_s,
+        )
+        for at in range(min(pace.processes, count))
     ]
-    devices = [DeviceProcess(load) for load in loads]
-    for device in devices:
-        device.connected()
-    start_s = time.monotonic() + LEAD_S
-    for device in devices:
-        device.publish(start_s)
-    time.sleep(max(0.0, start_s - time.monotonic()))
-    before = [_cpu_s(node.pid) for node in cluster.nodes]
-    back_s = fault(cluster, seconds)
-    sent = [device.sent() for device in devices]
-    took_s = time.monotonic() - start_s
-    used = [_cpu_s(node.pid) for node in cluster.nodes]
-    published = sum(one.published["state"] for one in sent)
-    since_ns = ns(start_s)
-    _until(lambda: len({row[:2] for row in reader.states(since_ns)}) >= published)
-    for device in devices:
-        device.kill()
-    reader.close()
-    cpu = [max(0.0, after - was if after > was else after) / took_s for was, after in zip(before, used, strict=True)]
-    memory = [sum(one.memory_info().rss for one in _processes(node.pid)) / BYTES_PER_MB for node in cluster.nodes]
-    return _outcome([row for row in reader.rows if row[2] >= since_ns], sent, cpu, memory, back_s)
 
 
-def _outcome(
-    rows: list[tuple[str, int, int, int]],
-    sent: Sequence[Sent],
-    cpu: Sequence[float],
-    memory: Sequence[float],
-    back_s: float,
-) -> Outcome:
+def _all_back(cluster: Cluster, devices: Sequence[DeviceProcess]) -> float:
+    """Kill all nodes and start them. Returns the s until all devices are connected; infinite: they were not."""
+    for node in cluster.nodes:
+        node.kill()
+    begin_s = time.monotonic()
+    for node in cluster.nodes:
+        node.start()
+    try:
+        for device in devices:
+            device.reconnected()
+    except RuntimeError:
+        return math.inf
+    return time.monotonic() - begin_s
+
+
+def arrived(rows: list[tuple[str, int, int, int]], fault_ns: int) -> dict[str, Any]:
+    """What the reader's rows say: fields of `Outcome`."""
     newest: defaultdict[str, int] = defaultdict(lambda: -1)
     seen: set[tuple[str, int]] = set()
     twice = disorder = 0
+    recovered_ns = fault_ns
     late_ms = []
     for topic, number, sent_ns, here_ns in rows:
         again = (topic, number) in seen
         seen.add((topic, number))
-        if topic.endswith("/state"):
-            twice += again
-            disorder += not again and number < newest[topic]
-            newest[topic] = max(newest[topic], number)
-            late_ms.append(ms(here_ns - sent_ns))
+        if not topic.endswith("/state"):
+            continue
+        twice += again
+        disorder += not again and number < newest[topic]
+        newest[topic] = max(newest[topic], number)
+        late_ms.append(ms(here_ns - sent_ns))
+        if not again and late_ms[-1] > LATE_MS:
+            recovered_ns = max(recovered_ns, here_ns)
     states = sum(topic.endswith("/state") for topic, _ in seen)
-    return Outcome(
-        sent=sent,
-        poses=len(seen) - states,
-        states=states,
-        twice=twice,
-        disorder=disorder,
-        late_ms=np.array(late_ms),
-        cpu=cpu,
-        memory_mb=memory,
-        back_s=back_s,
-    )
+    return {
+        "poses": len(seen) - states,
+        "states": states,
+        "twice": twice,
+        "disorder": disorder,
+        "late_ms": np.array(late_ms),
+        "recovered_s": (recovered_ns - fault_ns) / NS_PER_S,
+    }
 
 
-def _until(done: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + SETTLE_S
+def _until(done: Callable[[], bool], limit_s: float) -> None:
+    end_s = time.monotonic() + limit_s
     while not done() and time.monotonic() < end_s:
         time.sleep(0.2)
 
 
-def _cpu_s(pid: int) -> float:
-    times = [process.cpu_times() for process in _processes(pid)]
+def cpu_s(node: Node) -> float:
+    """Return what a node has used since it was started, in s."""
+    times = [process.cpu_times() for process in processes(node)]
     return float(sum(one.user + one.system for one in times))
 
 
-def _processes(pid: int) -> list[psutil.Process]:
-    process = psutil.Process(pid)
+def busy_s() -> float:
+    """Return what all processes of this machine have used, in s."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - times.iowait)
+
+
+def processes(node: Node) -> list[psutil.Process]:
+    """Return a node's processes; one that does not run has none."""
+    if not node.pid:
+        return []
+    process = psutil.Process(node.pid)
     return [process, *process.children(recursive=True)]
 
 
 def row(count: int, fault: str, outcome: Outcome) -> str:
-    nodes = "; ".join(f"{cpu:.0%}, {mb:.0f}" for cpu, mb in zip(outcome.cpu, outcome.memory_mb, strict=True))
+    nodes = "; ".join(f"{cpu:.0%}, {mb:.0f}" for cpu, mb in zip(outcome.shares.nodes, outcome.memory_mb, strict=True))
     return (
         f"| {count} | {fault} | {sum(outcome.published)} | {outcome.delivery} | {outcome.disorder} "
         f"| {outcome.lateness} | {nodes} | {outcome.back_s:.1f} s |"
@@ -362,7 +406,8 @@ def main() -> None:
     for count in args.devices:
         for name in args.faults:
             with cluster_for(count, fault=name) as cluster:
-                outcome = run(cluster, count, args.rate_hz, args.seconds, FAULTS[name], processes=args.processes)
+                pace = Pace(rate_hz=args.rate_hz, seconds=args.seconds, processes=args.processes)
+                outcome = run(cluster, count, pace, FAULTS[name])
             print(row(count, name, outcome), flush=True)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import logging
 import multiprocessing
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from tools.mqtt_bench import result
 CAMERA = "stall1"
 STATE_EVERY = 5  # messages, the last is a state
 TIMEOUT_S = 600.0  # until all are connected, or have sent everything; a thousand of them take minutes on a busy machine
+READER = ("operator", "o-secret")  # who reads all of them
 
 Kind = Literal["poses", "state"]
 
@@ -43,6 +43,8 @@ class Load:
     passwords: dict[str, str]  # by device
     rate_hz: float  # messages per device
     seconds: float
+    limit_s: float = TIMEOUT_S  # until all are connected, or have sent everything
+    late_s: float = TIMEOUT_S  # behind schedule, from which on nothing more is published
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +69,16 @@ def load_parser(
     return parser
 
 
+def passwords(count: int) -> dict[str, str]:
+    """Return the passwords of so many devices, by device."""
+    return {f"box-{number:05d}": f"secret-{number}" for number in range(count)}
+
+
 class DeviceProcess:
-    """One process of devices. Call in this order: `connected`, `publish`, `sent`, `reconnected`, `close`."""
+    """One process of devices. Call in this order: `connected`, `publish`, `sent`, `reconnected`, `close`.
+
+    The first four raise RuntimeError when devices take longer than the load's `limit_s`.
+    """
 
     def __init__(self, load: Load) -> None:
         context = multiprocessing.get_context("spawn")
@@ -78,7 +88,7 @@ class DeviceProcess:
 
     def connected(self) -> None:
         """Wait until all devices are connected."""
-        self._pipe.recv()
+        self._answer()
 
     def publish(self, start_s: float) -> None:
         """Begin at this time, CLOCK_MONOTONIC in s."""
@@ -86,12 +96,12 @@ class DeviceProcess:
 
     def sent(self) -> Sent:
         """Wait until all is sent, and return it."""
-        sent: Sent = self._pipe.recv()
+        sent: Sent = self._answer()
         return sent
 
     def reconnected(self) -> None:
         """Wait until all are connected again to a broker that was restarted."""
-        self._pipe.recv()
+        self._answer()
 
     def close(self) -> None:
         self._pipe.send(None)
@@ -102,12 +112,26 @@ class DeviceProcess:
         self._process.kill()
         self._process.join(TIMEOUT_S)
 
+    def _answer(self) -> Any:
+        answer = self._pipe.recv()
+        if isinstance(answer, RuntimeError):
+            raise answer
+        return answer
+
 
 def _run(load: Load, parent: Connection) -> None:
     logging.disable(logging.WARNING)  # hundreds would log the same
+    try:
+        _live(load, parent)
+    except RuntimeError as error:
+        parent.send(error)
+
+
+def _live(load: Load, parent: Connection) -> None:
+    """Raises RuntimeError when devices take longer than `limit_s`."""
     headers = HeaderFactory(Clock())
     buses = [_bus(load.broker, name, password, headers) for name, password in load.passwords.items()]
-    _until_all(buses, lambda bus: bus.connected and bus.counts.waiting == 0)
+    _until_all(buses, lambda bus: bus.connected and bus.counts.waiting == 0, "connected", load.limit_s)
     parent.send(None)
     start_s = parent.recv()
     before = sum((bus.counts for bus in buses), DeliveryCounts())
@@ -115,10 +139,10 @@ def _run(load: Load, parent: Connection) -> None:
     published = _publish(buses, headers, load, start_s)
     cpu_s = time.process_time() - cpu_s
     late_s = time.monotonic() - start_s - load.seconds
-    _until_all(buses, lambda bus: bus.counts.waiting == 0)
+    _until_all(buses, lambda bus: bus.counts.waiting == 0, "through with their messages", load.limit_s)
     after = sum((bus.counts for bus in buses), DeliveryCounts())
     parent.send(Sent(published=published, counts=_difference(before, after), cpu_s=cpu_s, late_s=late_s))
-    _until_all(buses, lambda bus: bus.connected and bus.stats["reconnects"] > 0)
+    _until_all(buses, lambda bus: bus.connected and bus.stats["reconnects"] > 0, "connected again", load.limit_s)
     parent.send(None)
     parent.recv()
     for bus in buses:
@@ -138,7 +162,10 @@ def _publish(buses: Sequence[MqttBus], headers: HeaderFactory, load: Load, start
     topic_of = {"poses": topics.POSES.at(camera=CAMERA), "state": topics.STATE.at(camera=CAMERA)}
     published: dict[Kind, int] = {"poses": 0, "state": 0}
     for index in range(round(load.rate_hz * load.seconds) * len(buses)):
-        time.sleep(max(0.0, start_s + index / (load.rate_hz * len(buses)) - time.monotonic()))
+        ahead_s = start_s + index / (load.rate_hz * len(buses)) - time.monotonic()
+        if ahead_s < -load.late_s:
+            break
+        time.sleep(max(0.0, ahead_s))
         number, device = divmod(index, len(buses))
         kind: Kind = (
             "state" if (number + device) % STATE_EVERY == STATE_EVERY - 1 else "poses"
@@ -149,11 +176,13 @@ def _publish(buses: Sequence[MqttBus], headers: HeaderFactory, load: Load, start
     return published
 
 
-def _until_all(buses: Sequence[MqttBus], ready: Callable[[MqttBus], bool]) -> None:
-    end_s = time.monotonic() + TIMEOUT_S
-    while not all(ready(bus) for bus in buses):
+def _until_all(buses: Sequence[MqttBus], ready: Callable[[MqttBus], bool], what: str, limit_s: float) -> None:
+    """Raises RuntimeError. Who was ready is asked again only when all were: thousands would take the processor."""
+    end_s = time.monotonic() + limit_s
+    waiting = list(buses)
+    while waiting := [bus for bus in waiting if not ready(bus)] or [bus for bus in buses if not ready(bus)]:
         if time.monotonic() > end_s:
-            sys.exit(f"{sum(not ready(bus) for bus in buses)} of {len(buses)} devices: not within {TIMEOUT_S:g} s")
+            raise RuntimeError(f"{len(waiting)} of {len(buses)} devices were not {what} within {limit_s:g} s")
         time.sleep(0.05)
 
 

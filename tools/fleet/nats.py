@@ -110,14 +110,17 @@ class NatsCluster:
     """Three nodes whose `folder` stands for /etc/nats/edged; the first one is on the `island`, if there is one."""
 
     topic = "edged/+/cam/#"  # where a reader finds everything
+    disk_mb = 24
+    ends_when_full = True  # in a way: it stops keeping messages, and answers no SIGTERM
 
-    def __init__(self, folder: Path, nodes: int = 3, island: Island | None = None) -> None:
+    def __init__(self, folder: Path, nodes: int = 3, island: Island | None = None, hosts: Sequence[str] = ()) -> None:
+        """`hosts`: further ones, of which the nodes' certificate speaks."""
         self.folder = folder
-        hosts = [INSIDE if island and number == 0 else OUTSIDE if island else "127.0.0.1" for number in range(nodes)]
+        own = [INSIDE if island and number == 0 else OUTSIDE if island else "127.0.0.1" for number in range(nodes)]
         self.nodes = [
-            NatsNode(folder, number + 1, host, island if number == 0 else None) for number, host in enumerate(hosts)
+            NatsNode(folder, number + 1, host, island if number == 0 else None) for number, host in enumerate(own)
         ]
-        self._boxes("init", ",".join(dict.fromkeys([*hosts, "127.0.0.1", "localhost"])))
+        self._boxes("init", ",".join(dict.fromkeys([*own, *hosts, "127.0.0.1", "localhost"])))
         for node in self.nodes:
             node.write([other.route for other in self.nodes])
 
