@@ -27,8 +27,7 @@ from edged.config.toml_lines import Key
 from edged.config.tree import Config
 from edged.config.types import Polygon
 from edged.config_remarks import Violation, config_remarks, model_remarks
-from engines.card import Card
-from engines.catalogue import load as load_cards
+from engines.card_outline import CardOutline, outlines
 from engines.errors import CardError
 
 log = logging.getLogger(__name__)
@@ -71,9 +70,9 @@ def check_layers(layers: Layers) -> CheckedConfig:
     if partial.config is None:
         return CheckedConfig(None, partial.problems, [])
     problems, remarks = [*partial.problems], [*config_remarks(partial, layers.unread)]
-    cards: Mapping[str, Card] = {}
+    cards: Mapping[str, CardOutline] = {}
     try:
-        cards = load_cards(partial.config.models.catalogue)
+        cards = outlines(partial.config.models.catalogue)
     except CardError as exc:
         problems.append(layers.problem(("models", "catalogue"), str(exc), str(partial.config.models.catalogue)))
     violations = list(crosscheck(partial, partial.config, cards))
@@ -82,8 +81,8 @@ def check_layers(layers: Layers) -> CheckedConfig:
     wrong = {key for key, _, _ in violations}
     return CheckedConfig(
         None if partial.problems else partial.config,
-        problems + [layers.problem(key, sentence, got) for key, got, sentence in violations],
-        [layers.problem(key, sentence, got) for key, got, sentence in remarks if key not in wrong],
+        problems + [layers.contradiction(key, sentence, got) for key, got, sentence in violations],
+        [layers.contradiction(key, sentence, got) for key, got, sentence in remarks if key not in wrong],
     )
 
 
@@ -92,12 +91,12 @@ def remark_lines(remarks: Iterable[ConfigProblem]) -> list[str]:
     return [f"remark: {text}" for text in dict.fromkeys(remark.text for remark in sorted(remarks))]
 
 
-def crosscheck(partial: PartialConfig, config: Config, cards: Mapping[str, Card]) -> Iterator[Violation]:
+def crosscheck(partial: PartialConfig, config: Config, cards: Mapping[str, CardOutline]) -> Iterator[Violation]:
     """Every violation, in no order; none that rests on a key that is invalid. `cards` empty: they are not known."""
     classes: Iterable[str] | None = None
     if cards and partial.knows(("models",)):
         detector = cards.get(config.models.detector)
-        classes = detector.detect.classes if detector and detector.detect else None
+        classes = detector.classes if detector else None
         yield from _model_violations(config.models, cards, classes)
     known = {name: one for name, one in config.cameras.items() if partial.knows(("cameras", name, "source"))}
     yield from _shared_sources(known)
@@ -121,7 +120,7 @@ def crosscheck(partial: PartialConfig, config: Config, cards: Mapping[str, Card]
 
 
 def _model_violations(
-    models: ModelsConfig, cards: Mapping[str, Card], classes: Iterable[str] | None
+    models: ModelsConfig, cards: Mapping[str, CardOutline], classes: Iterable[str] | None
 ) -> Iterator[Violation]:
     yield from _card_violations(("models", "detector"), models.detector, "detect", cards)
     chosen = "pose" in models.model_fields_set  # the defaults may name classes that the detector does not have
@@ -141,7 +140,7 @@ def _lift_violations(key: Key, camera: CameraConfig) -> Iterator[Violation]:
         yield (*key, "lift"), True, "needs a detector, and a static region runs none; remove one of the two"
 
 
-def _card_violations(key: Key, name: str, task: str, cards: Mapping[str, Card]) -> Iterator[Violation]:
+def _card_violations(key: Key, name: str, task: str, cards: Mapping[str, CardOutline]) -> Iterator[Violation]:
     if name not in cards:
         near = get_close_matches(name, cards, n=1)
         yield key, name, f"is not in the catalogue; {f'did you mean {near[0]}?' if near else 'see `edged models list`'}"

@@ -23,7 +23,7 @@ from edged.config.toml_lines import Key
 from edged.config.tree import Config
 from edged.config.types import Section
 from edged.units import MS_PER_S
-from engines.card import Card
+from engines.card_outline import CardOutline
 
 Violation = tuple[Key, object, str]  # key, its value (None: not shown), what is wanted and what to do
 
@@ -58,12 +58,12 @@ def config_remarks(partial: PartialConfig, unread: Path | None = None) -> Iterat
     yield from (remark for remark in remarks if partial.knows(remark[0]))
 
 
-def model_remarks(config: Config, cards: Mapping[str, Card]) -> Iterator[Violation]:
+def model_remarks(config: Config, cards: Mapping[str, CardOutline]) -> Iterator[Violation]:
     """Remarks about what the models cannot do for a stall or an aisle."""
     detector = cards.get(config.models.detector)
-    if detector is None or detector.detect is None:
+    if detector is None or detector.classes is None:
         return
-    known = detector.detect.classes
+    known = detector.classes
     for name, camera in config.enabled_cameras.items():
         if camera.down.enabled and (PERSON not in known or PERSON not in config.models.pose):
             sentence = "needs keypoints of people; name a detector of people, and models.pose.person"

@@ -16,10 +16,11 @@ ROOT = Path(__file__).parents[1]
 
 # From the basic parts to those that combine them. Parts of one line do not import each other.
 LAYERS = (
-    ("engines.arrays", "engines.errors", "engines.units"),
+    ("engines.arrays", "engines.classes", "engines.errors", "engines.units"),
     ("engines.bindings", "engines.child_process", "engines.machine"),
     ("engines.card",),
     ("engines.catalogue", "engines.golden", "engines.prepare", "engines.store"),
+    ("engines.card_outline",),
     ("engines.verify",),
     ("engines.build",),
     ("edged.errors", "edged.units", "edged.frame", "edged.foreign_text", "edged.secret_address"),

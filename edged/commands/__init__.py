@@ -33,7 +33,9 @@ def run_verb(verb: str, summary: str, words: list[str]) -> int:
     args = parser.parse_args(words)
     sys.excepthook = _print_traceback
     try:
-        return int(module.run(args))
+        code = int(module.run(args))
+        sys.stdout.flush()  # a full disk shows here, if the output is short
+        return code
     except ConfigError as error:
         print(redact(str(error)), file=sys.stderr)
         return 2

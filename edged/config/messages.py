@@ -22,6 +22,7 @@ from edged.secret_address import MASK, redact_value
 from edged.units import plural
 
 MAX_CHARS = 72  # of a value in a message
+SECRET_NAMES = frozenset({"password", "token", "websocket_path"})  # last parts of the keys that the schema calls secret
 # pydantic's error type -> what is wanted; what to do.
 SENTENCES = {
     "missing": ("must be given", "add {example}"),
@@ -86,11 +87,18 @@ class Layers(NamedTuple):
 
     def problem(self, key: Key, sentence: str, got: Any = None) -> ConfigProblem:
         """`file:line key = got: sentence`; None as `got` leaves the value out."""
+        return self._problem(key, sentence, got, display_value)
+
+    def contradiction(self, key: Key, sentence: str, got: Any = None) -> ConfigProblem:
+        """As `problem`, of a valid key and value. The schema is not asked: it takes longer to make than all checks."""
+        return self._problem(key, sentence, got, _display_valid)
+
+    def _problem(self, key: Key, sentence: str, got: Any, display: Callable[[Key, Any], str]) -> ConfigProblem:
         rank = self._giver_rank(key, got)
         if rank is None:
             return ConfigProblem(0, 0, f"{dotted(key) or 'configuration'}: {sentence}")
         layer = self.ordered[rank]
-        value = "" if got is None else f" = {MASK if layer.hidden else display_value(key, got)}"
+        value = "" if got is None else f" = {MASK if layer.hidden else display(key, got)}"
         return ConfigProblem(rank, layer.line(key), f"{layer.where(key)} {layer.key_name(key)}{value}: {sentence}")
 
     def problems(
@@ -174,10 +182,28 @@ def display_value(key: Key, value: Any) -> str:
         return MASK
     if isinstance(value, Mapping):
         return "a table"
-    is_list = isinstance(value, Sequence) and not isinstance(value, str)
-    text = "" if is_list and here.is_table else toml_value(_redacted(value))
-    if is_list:
-        return text if 0 < len(text) <= MAX_CHARS else f"a list of {plural(len(value), 'value')}"
+    if here.is_table and _is_list(value):
+        return _counted(value)
+    return _short(value)
+
+
+def _display_valid(key: Key, value: Any) -> str:
+    """The same of a value that has the type of its key."""
+    return MASK if SECRET_NAMES.intersection(key) else _short(value)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _counted(values: Sequence[Any]) -> str:
+    return f"a list of {plural(len(values), 'value')}"
+
+
+def _short(value: Any) -> str:
+    text = toml_value(_redacted(value))
+    if _is_list(value):
+        return text if 0 < len(text) <= MAX_CHARS else _counted(value)
     return text if len(text) <= MAX_CHARS else f"{text[:MAX_CHARS]}…"
 
 

@@ -23,8 +23,7 @@ from edged.config.schema import node_at
 from edged.config.toml_lines import Key
 from edged.config.tree import Config
 from edged.config_check import crosscheck
-from engines.card import Card
-from engines.catalogue import load as load_cards
+from engines.card_outline import CardOutline, outlines
 from engines.errors import CardError
 
 log = logging.getLogger(__name__)
@@ -90,19 +89,19 @@ def _contradictions(
     cards = _cards(config.models.catalogue or catalogue)
     name = config.models.detector
     if ("models", "detector") not in lines and name in cards:  # devices may have another, of other classes
-        cards[name] = cards[name].model_copy(update={"detect": None})
+        cards[name] = cards[name]._replace(classes=None)
     cameras: list[Key] = [("cameras", name) for name in config.cameras]
     judging = {(*camera, *key) for camera in cameras for key, table in JUDGING if (*camera, *table) in lines}
     known = partial._replace(invalid=partial.invalid | (judging - lines.keys()))
     for key, got, sentence in crosscheck(known, config, cards):
         if tuple(part for part in key if isinstance(part, str)) in lines:
-            yield layers.problem(key, sentence, got)
+            yield layers.contradiction(key, sentence, got)
 
 
-def _cards(catalogue: Path | None) -> dict[str, Card]:
+def _cards(catalogue: Path | None) -> dict[str, CardOutline]:
     """By name; none where the catalogue of the devices is not here: then no name of a model is judged."""
     try:
-        return dict(load_cards(catalogue))
+        return dict(outlines(catalogue))
     except CardError as exc:
         log.warning("names of models are not checked before the devices do: %s", exc)
         return {}

@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from engines.card.classes import CLASSES
 from engines.card.schema import SCHEMAS
+from engines.classes import CLASSES
 from engines.errors import CardError
 from engines.units import BYTES_PER_MB
 

@@ -98,11 +98,12 @@ def test_ctrl_c_does_not_wait_for_a_library_that_hangs() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-def test_full_output_is_reported_without_traceback() -> None:
+@pytest.mark.parametrize("words", [["config", "reference"], ["check", "configs/demo.toml"]], ids=["long", "short"])
+def test_full_output_is_reported_without_traceback(words: list[str]) -> None:
     with open("/dev/full", "w") as full:
-        command = [sys.executable, "-m", "edged", "config", "reference"]
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    error = "edged config: the output: No space left on device; free some space and run it again\n"
+        command = [sys.executable, "-m", "edged", *words]
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    error = f"edged {words[0]}: the output: No space left on device; free some space and run it again\n"
     assert (done.returncode, done.stderr) == (1, error)
 
 

@@ -9,6 +9,7 @@ from edged.config.tables.models import ModelsConfig
 from edged.inference.model_cards import model_cards
 from engines.card import Card
 from engines.card.schema import SCHEMAS
+from engines.card_outline import CardOutline, outlines
 from engines.catalogue import HERE, load, read
 from engines.errors import CardError
 
@@ -27,6 +28,15 @@ def write(directory: Path, text: str, name: str = "mine") -> Path:
 
 def test_every_card_we_ship_is_valid() -> None:
     assert load().keys() >= STARTERS
+
+
+def test_outlines_say_what_the_cards_say(tmp_path: Path) -> None:
+    cards = load()
+    classes = {name: card.detect.classes if card.detect else None for name, card in cards.items()}
+    assert outlines() == {name: CardOutline(name, card.task, classes[name]) for name, card in cards.items()}
+    write(tmp_path, GOOD)
+    assert outlines(tmp_path)["mine"] == CardOutline("mine", "pose", None)
+    assert outlines(tmp_path).keys() == {*cards, "mine"}
 
 
 @pytest.mark.parametrize("card", load().values(), ids=lambda card: card.name)
@@ -52,7 +62,7 @@ def test_bundled_model_has_the_tensors_of_its_card(name: str) -> None:
 
 
 def test_coco_80_has_the_horse_at_17() -> None:
-    from engines.card.classes import CLASSES
+    from engines.classes import CLASSES
 
     assert len(set(CLASSES["coco-80"])) == 80
     assert CLASSES["coco-80"].index("horse") == 17

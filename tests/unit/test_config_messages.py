@@ -12,7 +12,8 @@ import pytest
 from pydantic import ValidationError
 
 from edged.config.load import load, read_layers
-from edged.config.messages import SENTENCES
+from edged.config.messages import SECRET_NAMES, SENTENCES
+from edged.config.schema import all_keys, node_at, schema
 from edged.config.tree import Config
 from edged.config_check import check_layers
 from edged.errors import ConfigError
@@ -428,3 +429,18 @@ def test_random_bytes_give_a_configuration_or_a_config_error(seed: int, tmp_path
     assert all(problem.text.startswith((str(file), "configuration")) for problem in checked.problems + checked.remarks)
     if not checked.problems:
         load(file, env={})
+
+
+def test_names_of_secrets_are_those_of_the_schema() -> None:
+    assert {key[-1] for key in all_keys() if (node := node_at(key)) and node.is_secret} == SECRET_NAMES
+
+
+def test_contradiction_shows_no_secret(tmp_path: Path) -> None:
+    (path := tmp_path / "f.toml").write_text('[panel]\ntoken = "hunter2"\nhost = "0.0.0.0"\n')
+    layers = read_layers(path, env={})
+    assert layers.contradiction(("panel", "token"), "is short", "hunter2").text.endswith("panel.token = ***: is short")
+    assert layers.contradiction(("panel", "host"), "is all", "0.0.0.0").text.endswith('panel.host = "0.0.0.0": is all')
+
+
+def test_schema_is_the_one_that_pydantic_makes() -> None:
+    assert schema() == {"$schema": schema()["$schema"]} | Config.model_json_schema() | {"title": schema()["title"]}
