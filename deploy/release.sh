@@ -65,7 +65,7 @@ cd "$dest"
     done
     echo
     echo "The site's boxes take it by \`edged update FOLDER\`, which checks the signature of SHA256SUMS. By hand:"
-    echo "\`ssh-keygen -Y verify -f signers -I edged -n edged-release -s SHA256SUMS.sig < SHA256SUMS\`, then"
+    echo "\`ssh-keygen -Y verify -f /etc/edged/signers -I edged -n edged-release -s SHA256SUMS.sig < SHA256SUMS\`, then"
     echo "\`sha256sum -c SHA256SUMS\`, then \`dpkg -i edged_….deb\` as root; where there is no dpkg:"
     echo "\`tar -xf edged_…-wheelhouse.tar\`, then \`edged/install.sh\`."
 } > index.md

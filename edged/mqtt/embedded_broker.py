@@ -47,7 +47,7 @@ class EmbeddedBroker:
     def __init__(self, port: int | None = None) -> None:
         """`port` None takes 1883, or any other when that is taken; 0 takes any. Raises BrokerLost without amqtt."""
         if Broker is None:
-            raise BrokerLost("embedded broker: amqtt is not installed; run: pip install 'edged[broker]'")
+            raise BrokerLost("embedded broker: amqtt is not installed; in a clone: pip install '.[broker]'")
         self.host = HOST
         self.port = 0  # known once entered
         self._ports = (DEFAULT_PORT, 0) if port is None else (port,)

@@ -63,7 +63,7 @@ def test_library_that_is_missing_is_an_error_where_it_is_asked_for(monkeypatch: 
     monkeypatch.setattr(runtimes, "is_installed", lambda runtime: runtime == "onnxruntime")
     assert candidates("auto", "fp32") == (REFERENCE,)
     for runtime, precision in (("openvino", "fp32"), ("auto", "bf16")):
-        with pytest.raises(ConfigError, match=r"pip install 'edged\[openvino\]'"):
+        with pytest.raises(ConfigError, match=r"pip install '\.\[openvino\]'"):
             candidates(runtime, precision)  # type: ignore[arg-type]
 
 

@@ -44,7 +44,7 @@ def candidates(runtime: Literal["auto"] | CpuRuntime, precision: CpuPrecision) -
     """
     if (runtime == "openvino" or precision == "bf16") and not is_installed("openvino"):
         key = "cpu_runtime = 'openvino'" if runtime == "openvino" else "precision = 'bf16'"
-        raise ConfigError(f"compute.{key}: OpenVINO is not installed; pip install 'edged[openvino]'")
+        raise ConfigError(f"compute.{key}: OpenVINO is not installed; in a clone: pip install '.[openvino]'")
     runtimes = [name for name in RUNTIMES if is_installed(name)] if runtime == "auto" else [runtime]
     precisions: tuple[CpuPrecision, ...] = ("fp32",) if precision == "fp32" else ("fp32", precision)
     found = (Candidate(name, kind) for kind in precisions for name in runtimes or RUNTIMES[:1])
