@@ -37,7 +37,7 @@ from edged.drawing.annotate import annotate
 from edged.drawing.day import draw_day
 from edged.drawing.image_file import encode_jpeg
 from edged.drawing.side_view import beside
-from edged.errors import ConfigError
+from edged.errors import ConfigError, StateInUse
 from edged.evidence.store import EvidenceStore
 from edged.frame import U8, FrameResult
 from edged.inference.engine_builder import build_service
@@ -48,11 +48,13 @@ from edged.messages import build, topics
 from edged.messages.build import HeaderFactory
 from edged.mqtt.client import MqttBus
 from edged.mqtt.homeassistant import DiscoveryPublisher
+from edged.mqtt.retained_cameras import RetainedCameras
 from edged.provisioning.fleet_settings import FleetSettings
 from edged.provisioning.signature import signers
 from edged.publisher import Publisher
 from edged.runtime.allocator import freeze_gc
 from edged.runtime.clock import Clock
+from edged.runtime.state_lock import locked_state
 from edged.runtime.systemd import Notify, runtime_directory
 from edged.units import BYTES_PER_KB
 
@@ -66,16 +68,15 @@ Show = Callable[[Daemon, ExitStack], Sequence[Sink]]  # what a person sees of it
 def build_parts(config: Config, options: Options, stack: ExitStack) -> Parts:
     """All parts, none of them started. `stack` closes what is open from its making on.
 
-    A model that is missing is left out, and reported. Raises ConfigError before anything is open.
+    A model that is missing is left out, and reported. Raises ConfigError before anything of it is open.
     """
-    headers = HeaderFactory(Clock())
+    headers, builds = HeaderFactory(Clock()), build_service(config)
     switches = CameraSwitches(config.device.state_dir / "switches.json", lambda: headers.utc_ms(monotonic_ns()))
     state = _live_state(config, switches.in_effect(config), options, stack)
     bus = _bus(config, headers, stack)
     publisher = Publisher(bus, headers, config.publish, state.cameras)
     hub = _hub(state, publisher, options)
     recovery = CameraRecovery(usb_port, budget=RebootBudget.from_config(config.device))
-    builds = build_service(config)
     overview = Overview(state, hub, publisher, recovery, builds)
     stalls, views = _stall_monitors(state, hub), ViewMonitors(state.monitored.floors, config.device.state_dir)
     scenes = _scenes(state=state, headers=headers, bus=bus, overview=overview, stalls=stalls, views=views)
@@ -95,6 +96,7 @@ def build_parts(config: Config, options: Options, stack: ExitStack) -> Parts:
         scenes=scenes,
         recovery=recovery,
         supervisor=_supervisor(config, headers, bus, overview, hub=hub, scenes=scenes),
+        retained=_retained_cameras(config, bus),
         discovery=_discovery(state, bus),
         dispatcher=_dispatcher(config, headers, bus, handlers),
         handlers=handlers.table,
@@ -107,15 +109,18 @@ def build_parts(config: Config, options: Options, stack: ExitStack) -> Parts:
 
 @contextmanager
 def started_daemon(config: Config, options: Options | None = None) -> Iterator[Daemon]:
-    """A daemon whose parts run, but for the loop. Raises ConfigError before anything is open.
+    """A daemon whose parts run, but for the loop. Raises ConfigError and StateInUse before anything is open.
 
     The health published last, once everything else has stopped, accounts for every frame.
     """
     with ExitStack() as stack:
+        require_cameras(config)
+        stack.enter_context(locked_state(config.device.state_dir))
         parts = build_parts(config, options or Options(), stack)
         daemon = Daemon(parts)
         warn_of_fixed_regions(parts.state.cameras, parts.state.cameras)
         daemon.publish_info()
+        parts.retained.keep(parts.state.base.enabled_cameras)
         daemon.publish_switches()
         _start_metrics(config, parts, stack)
         _start_evidence(config, parts, daemon, stack)
@@ -138,11 +143,14 @@ class DaemonRunner:
         self._stop = stop
         self._systemd = systemd
         self._daemon: Daemon | None = None
+        self._reload_asked = False  # while there was no daemon yet
 
     def reload(self) -> None:
         """Signal handlers may call it."""
         if self._daemon is not None:
             self._daemon.reload()
+        else:
+            self._reload_asked = True
 
     def run(self, config: Config, show: Show) -> Daemon:
         """The last daemon, closed: until `stop` is set, or every source has ended. Raises ConfigError, Fatal.
@@ -153,7 +161,7 @@ class DaemonRunner:
         while True:
             try:
                 daemon = self._run_one(config, show)
-            except ConfigError as exc:
+            except (ConfigError, StateInUse) as exc:
                 if before is None:
                     raise
                 log.error("%s; the configuration before stays in effect", exc)
@@ -166,7 +174,12 @@ class DaemonRunner:
     def _run_one(self, config: Config, show: Show) -> Daemon:
         with ExitStack() as stack:
             with self._systemd.extend_timeout("loading models", MODEL_LOAD_LIMIT_S):
-                daemon = self._daemon = stack.enter_context(started_daemon(config, self._options(config)))
+                daemon = stack.enter_context(started_daemon(config, self._options(config)))
+            before, self._daemon = self._daemon, daemon  # from here on it gets what a signal asks for
+            if before is not None:
+                daemon.parts.dispatcher.take_over(before.parts.dispatcher)
+            elif self._reload_asked:
+                daemon.reload()
             freeze_gc()
             stack.callback(self._notify_end, daemon)
             self._systemd.ready()
@@ -183,7 +196,6 @@ class DaemonRunner:
 
 def _live_state(base: Config, config: Config, options: Options, stack: ExitStack) -> LiveState:
     """`config` is what is in effect of `base`, the files'."""
-    require_cameras(base)
     models = load_models(config.models_in_use, config.compute, allow_missing=True, cameras=len(base.enabled_cameras))
     state = LiveState(config, models, display=options.display, base=base)
     stack.callback(lambda: state.models.backend.close())  # noqa: PLW0108  those in use by then
@@ -280,6 +292,11 @@ def _supervisor(
         set_max_rate=hub.set_max_rate,
         blind=lambda: scenes.down.blind,
     )
+
+
+def _retained_cameras(config: Config, bus: MqttBus) -> RetainedCameras:
+    root = f"{config.mqtt.base}/{device_id(config.device.id)}"
+    return RetainedCameras(bus, config.device.state_dir / "cameras.json", root)
 
 
 def _discovery(state: LiveState, bus: MqttBus) -> DiscoveryPublisher:

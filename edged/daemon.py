@@ -47,6 +47,7 @@ from edged.messages.build import HeaderFactory
 from edged.messages.commands import Diagnose, Reload
 from edged.mqtt.client import MqttBus
 from edged.mqtt.homeassistant import DiscoveryPublisher
+from edged.mqtt.retained_cameras import RetainedCameras
 from edged.mqtt.tls import tls_context
 from edged.publisher import Publisher
 from edged.runtime import allocator, threads
@@ -62,7 +63,6 @@ log = logging.getLogger(__name__)
 APPLY_LIMIT_S = 10.0  # for a change to begin; a frame never takes that long
 MODEL_LOAD_LIMIT_S = 120.0
 MAX_REASON_CHARS = 4000  # of what is wrong with a configuration
-RETAINED_OF_CAMERA = (topics.CAMERA_STATUS, topics.STATE, topics.DAILY)  # cleared when a camera is removed
 NO_SYSTEMD = Notify()
 
 Annotator = Callable[[U8, FrameResult], U8]  # of an image (H, W, 3) BGR, with its result drawn in
@@ -97,6 +97,7 @@ class Parts:
     scenes: SceneMonitor
     recovery: CameraRecovery
     supervisor: DeviceSupervisor
+    retained: RetainedCameras
     discovery: DiscoveryPublisher
     dispatcher: CommandDispatcher
     handlers: Mapping[str, CommandHandler]  # of the dispatcher, by verb
@@ -115,7 +116,6 @@ class Daemon:
         self._loop_calls = LoopCalls()
         self._built: dict[str, BuiltEngine] = {}  # engines that may be used, by model
         self._more_sinks: list[loop.Sink] = []
-        self._off_before = parts.state.switched_off
         parts.dispatcher.register("reload", self._reload)
         parts.dispatcher.register("diagnose", self._diagnose)
         parts.dispatcher.register("switch", parts.switches.switch)
@@ -180,14 +180,17 @@ class Daemon:
     def run(self, stop: threading.Event, sinks: Sequence[loop.Sink] = (), manager: ServiceManager = NO_SYSTEMD) -> None:
         """The loop: until `stop`, until every source has ended, or until there is a `next_config`. Raises Fatal."""
         watchdog = Watchdog(manager, self._snapshot, self._parts.recovery)
-        loop.run(
-            self._parts.hub,
-            self._state.pipelines,
-            (*self._sinks, *sinks),
-            stop,
-            partial(self._between_frames, watchdog),
-            frames_at_once=lambda: self._state.models.frames_at_once,
-        )
+        try:
+            loop.run(
+                self._parts.hub,
+                self._state.pipelines,
+                (*self._sinks, *sinks),
+                stop,
+                partial(self._between_frames, watchdog),
+                frames_at_once=lambda: self._state.models.frames_at_once,
+            )
+        finally:
+            self._loop_calls.end()
 
     def on_engine_ready(self, job: BuildJob, engine: StoredEngine) -> None:
         """Use this engine from now on. Any thread but the loop's.
@@ -307,10 +310,7 @@ class Daemon:
     def _publish_change(self, plan: ReloadPlan) -> None:
         state, parts = self._state, self._parts
         parts.scenes.reconfigure(state.monitored)
-        for name in {*plan.removed, *self._off_before} - state.base.enabled_cameras.keys():
-            for spec in RETAINED_OF_CAMERA:
-                parts.bus.publish(spec.at(camera=name), b"")
-        self._off_before = state.switched_off
+        parts.retained.keep(state.base.enabled_cameras)
         self.publish_switches()
         warn_of_fixed_regions(state.cameras, plan.pipelines)
         device = discovery_device(state.base, device_id(state.config.device.id), state.known_classes)

@@ -15,6 +15,7 @@ EdgedError
 └── Fatal                exit non-zero; systemd restarts the unit
     ├── DeviceLost       the accelerator is gone
     ├── ThreadDied       a thread that the daemon needs fails again and again
+    ├── StateInUse       another daemon holds the state directory
     └── ModelMissing     a configured model is not in the store
 
 A message says what, got, wanted, and what to do.
@@ -87,6 +88,10 @@ class DeviceLost(Fatal):
 
 
 class ThreadDied(Fatal):
+    pass
+
+
+class StateInUse(Fatal):
     pass
 
 

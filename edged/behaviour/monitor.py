@@ -296,7 +296,8 @@ class PresenceFilter:
         self, view: View, degraded: tuple[str, ...], counts: Mapping[str, int] | None, observation: CameraObservation
     ) -> SceneState | None:
         since_ns = observation.t_ns if self._state is None else self._state.since_ns
-        stall = observation.stall if view == "ok" else None
+        clear = (one.stall for one in reversed(self._observations) if one.view == "ok")  # one faulty frame ends no stall
+        stall = next(clear, None) if view == "ok" else None
         if stall is not None and counts is not None:  # its `person_present` says it
             counts = {label: count for label, count in counts.items() if label != "person"}
         state = SceneState(view=view, degraded=degraded, counts=counts, since_ns=since_ns, stall=stall)

@@ -11,6 +11,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -140,6 +141,12 @@ class CommandDispatcher:
         """Queue a command without arguments, whether it is allowed or not. Any thread, and signal handlers."""
         request = Request(path=COMMAND.at(verb=verb).path, payload=b"{}", retain=False)
         self._queue.put(QueuedCommand(request=request, allowed=(verb,)))
+
+    def take_over(self, before: CommandDispatcher) -> None:
+        """Execute also what waited at the daemon before, which has ended. Any thread."""
+        with suppress(Empty):
+            while True:
+                self._queue.put(before._queue.get_nowait())
 
     def execute(self, queued: QueuedCommand) -> None:
         """Execute it unless it is rejected, and publish the reply."""

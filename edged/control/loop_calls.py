@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout  # another class before Python 3.11
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -19,14 +20,17 @@ T = TypeVar("T")
 class LoopCalls:
     def __init__(self) -> None:
         self._queue: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        self._ended = False
 
     def call(self, function: Callable[[], T], limit_s: float) -> T:
         """What `function` returns or raises, called by the loop. Any thread but the loop's; waits.
 
-        Raises CommandRejected when the call has not begun within `limit_s`; it will not be made then.
+        Raises CommandRejected when the call has not begun within `limit_s`, or the loop ends; it will not be made then.
         """
         future: Future[T] = Future()
         self._queue.put((future, function))
+        if self._ended:
+            self.end()
         try:
             return future.result(limit_s)
         except FutureTimeout:
@@ -35,6 +39,15 @@ class LoopCalls:
                 do = "send it again; see the log of the device"
                 raise CommandRejected("daemon", got=got, wanted="some", do=do) from None
             return future.result()
+
+    def end(self) -> None:
+        """The loop makes no calls any more: those that wait are rejected. Any thread."""
+        self._ended = True
+        with suppress(Empty):
+            while True:
+                future, _ = self._queue.get_nowait()
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(_ending())
 
     @property
     def pending(self) -> bool:
@@ -49,6 +62,10 @@ class LoopCalls:
                 return
             if future.set_running_or_notify_cancel():
                 _run(future, function)
+
+
+def _ending() -> CommandRejected:
+    return CommandRejected("daemon", got="its end or restart", wanted="a running one", do="send it again in a while")
 
 
 def _run(future: Future[T], function: Callable[[], T]) -> None:

@@ -90,8 +90,8 @@ class MqttBus:
 
     def publish(self, topic: Topic, message: Mapping[str, Any] | bytes, *, correlation: bytes | None = None) -> None:
         """Raises ValueError for what is not JSON. Thread: any."""
-        if topic.spec.store_priority is not None and not isinstance(message, bytes):
-            self._persistent.put(topic, message)
+        if topic.spec.store_priority is not None:
+            self._persistent.put(topic, {} if isinstance(message, bytes) else message)
         else:
             self._send_queue.put(self._message(topic, message, correlation))
             self._wake_up()

@@ -27,7 +27,7 @@ BIRTH_DELAY_S = (1.0, 5.0)  # random within, after a restart of Home Assistant: 
 
 
 class DiscoveryPublisher:
-    """`announced_file` has every component that was ever published on a topic in use."""
+    """`announced_file` has what was ever published: each topic of this device, each component of those in use."""
 
     def __init__(
         self,
@@ -54,10 +54,13 @@ class DiscoveryPublisher:
         """Publish all payloads, and an empty one for each topic that is no longer in use."""
         payloads = self._device.payloads() if self._enabled else {}
         before = self._announced.read(lambda table: _announced(table, payloads), Announced())
-        for path in before.keys() - {topic.path for topic in payloads}:
+        gone = before.keys() - {topic.path for topic in payloads}
+        for path in gone:
             self._bus.publish(Topic(path=path, spec=DISCOVERY), b"")
         self._payloads = {topic: _with_removals(body, before.get(topic.path, {})) for topic, body in payloads.items()}
-        self._announced.write({topic.path: _platforms(body) for topic, body in self._payloads.items()})
+        again = {path for path in gone if self._enabled and f"/device/{self._device.id}/" in path}  # no broker, perhaps
+        announced = {topic.path: _platforms(body) for topic, body in self._payloads.items()}
+        self._announced.write(Announced.fromkeys(again, {}) | announced)
         if self._enabled:
             self._publish_all()
             self._bus.subscribe(BIRTH.at(prefix=self._device.prefix), self._on_birth)

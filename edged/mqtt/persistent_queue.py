@@ -62,7 +62,7 @@ class PersistentQueue:
         self,
         path: Path | None,
         limits: QueueLimits,
-        make_message: Callable[[Topic, Mapping[str, Any]], OutgoingMessage],
+        make_message: Callable[[Topic, Mapping[str, Any] | bytes], OutgoingMessage],
         wake: Callable[[], None],
     ) -> None:
         """`path` None: in memory only. `wake` is called when there is something to get."""
@@ -96,7 +96,7 @@ class PersistentQueue:
         self._thread.start()
 
     def put(self, topic: Topic, message: Mapping[str, Any]) -> None:
-        """Raises ValueError for what is not JSON. Thread: any."""
+        """An empty one clears what the broker retains. Raises ValueError for what is not JSON. Thread: any."""
         row = QueueRow.of(topic, message)
         with self._changed:
             self._counter.accept()

@@ -79,7 +79,7 @@ class QueueRow:
     priority: int  # the lowest is dropped first
     timestamp_ms: int | None  # `ts` of the message, UTC
     clock_synced: bool = True  # whether `timestamp_ms` can be trusted: a message never expires by a wrong clock
-    body: bytes  # JSON
+    body: bytes  # JSON; `{}` is no message: what the broker retains is cleared
     message_id: str | None = None  # of a new alert: after a kill it may be put again
     superseded: bool = False  # a later row has the same topic and, of alerts, the same alert
     store_id: StoreId = NOT_STORED
@@ -103,10 +103,11 @@ class QueueRow:
         spec = SPEC_BY_NAME.get(self.spec_name)
         return None if spec is None else Topic(path=self.path, spec=spec)
 
-    def message(self, *, stored: bool) -> dict[str, Any]:
-        """The message; with `stored` it says that it was sent late, and whether it was superseded meanwhile."""
+    def message(self, *, stored: bool) -> dict[str, Any] | bytes:
+        """No bytes for an empty one; with `stored` it says that it was sent late, and whether it was superseded."""
+        body: dict[str, Any] = json.loads(self.body)
         late = {"stored": True, **({"superseded": True} if self.superseded else {})}
-        return {**json.loads(self.body), **(late if stored else {})}
+        return {**body, **(late if stored else {})} if body else b""
 
     @property
     def size(self) -> int:
@@ -293,7 +294,6 @@ def _translate_errors(path: Path | None) -> Iterator[None]:
             raise
         if isinstance(exc, sqlite3.OperationalError):  # disk full, read-only, no such folder, locked
             locked = "locked" in str(exc)
-            twin = "another edged has it open, and both overwrite each other's totals and alerts; stop one"
-            do = f"{twin}, or give it another device.state_dir" if locked else "make room, or let this user write there"
+            do = "stop the process that has it open" if locked else "make room, or let this user write there"
             raise StoreUnavailable(f"{path}: {exc}; {do}") from exc
         raise StoreCorrupt(path, str(exc)) from exc  # not a database, malformed

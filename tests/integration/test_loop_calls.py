@@ -8,6 +8,7 @@ import pytest
 
 from edged.control.loop_calls import LoopCalls
 from edged.errors import CommandRejected
+from tests.support.waiting import LIMIT_S
 
 
 def test_call_runs_on_the_loop_thread_and_returns_its_result() -> None:
@@ -40,3 +41,21 @@ def test_call_not_started_in_time_is_cancelled() -> None:
         calls.call(lambda: done.append(1), 0.01)
     calls.run_pending()
     assert done == []
+
+
+def test_call_is_rejected_when_the_loop_has_ended_and_none_waits_for_it() -> None:
+    calls, rejected = LoopCalls(), []
+
+    def ask() -> None:
+        with pytest.raises(CommandRejected, match="send it again"):
+            calls.call(lambda: None, 60)
+        rejected.append(1)
+
+    caller = threading.Thread(target=ask)
+    caller.start()
+    while not calls.pending:
+        pass
+    calls.end()
+    caller.join(LIMIT_S)
+    ask()
+    assert rejected == [1, 1]

@@ -33,8 +33,9 @@ from tests.support.waiting import LIMIT_S, until
 
 BOX = "edged/box"
 HEALTH, INFO = topics.HEALTH.at(), topics.INFO.at()
-POSES, ALERT, CAMERA_STATUS, SNAPSHOT = (
-    channel.at(camera="a") for channel in (topics.POSES, topics.ALERT, topics.CAMERA_STATUS, topics.SNAPSHOT)
+POSES, ALERT, STATE, CAMERA_STATUS, SNAPSHOT = (
+    channel.at(camera="a")
+    for channel in (topics.POSES, topics.ALERT, topics.STATE, topics.CAMERA_STATUS, topics.SNAPSHOT)
 )
 
 NewBus = Callable[..., MqttBus]
@@ -288,6 +289,21 @@ def test_alert_published_without_a_broker_arrives_later(mosquitto: Mosquitto, ne
     mosquitto.start()
     listener = listen(mosquitto.port)
     until(lambda: listener.bodies(f"{BOX}/cam/a/alert"))
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_state_cleared_while_the_broker_was_away_is_not_retained_by_what_was_stored_before(
+    mosquitto: Mosquitto, new_bus: NewBus, listen: Listen, protocol: str
+) -> None:
+    mosquitto.kill()
+    bus = new_bus(mosquitto.port, protocol=protocol)
+    bus.publish(STATE, {"n": 1})
+    bus.publish(STATE, b"")
+    mosquitto.start()
+    until(lambda: settled(bus))
+    late = listen(mosquitto.port)
+    until(lambda: late.bodies("edged/box/status"))
+    assert "edged/box/cam/a/state" not in [message.topic for message in late.messages]
 
 
 def test_publish_to_a_frozen_broker_never_blocks_and_it_is_detected(

@@ -32,7 +32,8 @@ NewQueue = Callable[..., PersistentQueue]
 
 
 def make_message(topic: Topic, body: Any) -> OutgoingMessage:
-    return OutgoingMessage(topic=topic.path, payload=json.dumps(body).encode(), spec=topic.spec)
+    payload = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return OutgoingMessage(topic=topic.path, payload=payload, spec=topic.spec)
 
 
 def now_ms() -> int:
@@ -461,14 +462,14 @@ def test_counts_read_while_it_works_hard_are_balanced(file: Path, new_queue: New
     stored.close()
 
 
-def test_store_that_another_daemon_has_open_is_named_as_that(
+def test_store_that_another_process_has_open_is_named_as_that(
     file: Path, new_queue: NewQueue, caplog: pytest.LogCaptureFixture
 ) -> None:
     other = SqliteQueue(file, ROOMY)
     other.commit([row(0)], ())
     queue = new_queue(file)
     queue.put(ALERT, message(1))
-    until(lambda: "another edged has it open" in caplog.text)
+    until(lambda: "stop the process that has it open" in caplog.text)
     assert "make room" not in caplog.text
     other.close()
 
@@ -483,3 +484,15 @@ def test_alert_that_is_put_again_with_its_id_is_stored_once(file: Path, new_queu
     again.put(ALERT, message(2) | {"id": "b"})
     assert deliver(again, 1) == [(2, False)]
     assert (again.counts.dropped, again.counts.balanced) == (1, True)
+
+
+def test_empty_message_clears_the_topic_after_what_waited_before_it_over_a_restart(
+    file: Path, new_queue: NewQueue
+) -> None:
+    queue = new_queue(file)
+    queue.put(STATE, message(1))
+    queue.put(STATE, {})
+    queue.close()
+    again = new_queue(file, online=True)
+    assert deliver(again, 1) == [(1, True)]
+    assert taken(again).payload == b""

@@ -293,3 +293,14 @@ def test_enqueued_command_is_executed_although_not_allowed() -> None:
     box.dispatcher.enqueue("reload")
     box.dispatcher.run_next()
     assert box.bus.messages_on("cmd/reload/result")[0]["ok"]
+
+
+def test_commands_that_wait_at_a_restart_are_executed_and_replied_to_by_the_next_daemon() -> None:
+    before, box = Box("set-rate"), Box("set-rate")
+    before.bus.receive(Request(path="cmd/set-rate", payload=b'{"hz": 5}', retain=False, correlation=b"1"))
+    before.dispatcher.enqueue("reload")
+    box.dispatcher.take_over(before.dispatcher)
+    box.dispatcher.run_next()
+    box.dispatcher.run_next()
+    assert [type(command).__name__ for command in box.done] == ["SetRate", "Reload"]
+    assert box.bus.correlations[-2:] == [b"1", None]

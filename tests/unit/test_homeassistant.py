@@ -277,8 +277,10 @@ STALL, YARD = (f"/homeassistant/device/box/box_{name}/config" for name in ("stal
 
 def test_removed_camera_gets_an_empty_payload_and_the_others_stay(bus: MemoryBus, tmp_path: Path) -> None:
     announce(bus, tmp_path, cameras={"stall": HORSE, "yard": HORSE})
-    announce(bus, tmp_path, cameras={"stall": HORSE})
-    assert bus.retained[YARD] == b""
+    for _ in range(2):  # at each start: the broker may have been away
+        bus.retained.clear()
+        announce(bus, tmp_path, cameras={"stall": HORSE})
+        assert bus.retained[YARD] == b""
     assert bus.retained[STALL]["components"]
 
 

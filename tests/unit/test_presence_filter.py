@@ -52,6 +52,12 @@ def test_single_dark_frame_changes_nothing() -> None:
     assert len(states(observations(*[1] * 8, None, *[1] * 8))) == 1
 
 
+def test_single_dark_frame_of_a_stall_leaves_what_is_known_of_it() -> None:
+    lying = StallState(posture="sternal", person_present=True)
+    made = [replace(one, stall=lying if one.view == "ok" else None) for one in observations(*[1] * 8, None, *[1] * 8)]
+    assert [(state.stall, state.counts) for state in states(made)] == [(lying, {"horse": 1})]
+
+
 def test_lost_camera_changes_the_state_at_once_without_counts() -> None:
     made = [*observations(*[1] * 8), CameraObservation(t_ns=9 * STEP_NS, view="lost", reason="unplugged")]
     assert states(made)[-1] == SceneState(view="lost", degraded=(), counts=None, since_ns=9 * STEP_NS)
