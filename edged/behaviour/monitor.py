@@ -296,7 +296,7 @@ class PresenceFilter:
         self, view: View, degraded: tuple[str, ...], counts: Mapping[str, int] | None, observation: CameraObservation
     ) -> SceneState | None:
         since_ns = observation.t_ns if self._state is None else self._state.since_ns
-        clear = (one.stall for one in reversed(self._observations) if one.view == "ok")  # one faulty frame ends no stall
+        clear = (one.stall for one in reversed(self._observations) if one.view == "ok")  # the latest that is known
         stall = next(clear, None) if view == "ok" else None
         if stall is not None and counts is not None:  # its `person_present` says it
             counts = {label: count for label, count in counts.items() if label != "person"}
