@@ -21,7 +21,7 @@ import cv2
 
 WANTED_S = (1.0, 4.7, 7.1)
 closed, killed = f"{sys.argv[1]}/closed.mkv", f"{sys.argv[1]}/killed.mkv"
-with av.open(closed, "w", options={"cluster_time_limit": "1000"}) as container:
+with av.open(closed, "w", options={"flush_packets": "1", "cluster_time_limit": "1000"}) as container:
     stream = container.add_stream("libx264", rate=10)
     stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
     stream.options = {"g": "20", "sc_threshold": "0", "tune": "zerolatency"}
