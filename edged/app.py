@@ -352,7 +352,9 @@ def _start_panel(config: Config, daemon: Daemon, stack: ExitStack) -> None:
     try:
         panel = import_module("edged.panel.server")
     except ImportError as exc:
-        text = f"panel.enabled = true: {exc.name} is not installed; in a clone: pip install '.[panel]'; or switch it off"
+        text = (
+            f"panel.enabled = true: {exc.name} is not installed; in a clone: pip install '.[panel]'; or switch it off"
+        )
         raise ConfigError(text, "panel-extra") from exc
     stack.enter_context(panel.serving(config, daemon))
 

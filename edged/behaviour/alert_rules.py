@@ -106,7 +106,7 @@ def alert_rule(rule: StallRule) -> AlertRule:
     return AlertRule(
         kind=rule.kind,
         severity=rule.severity,
-        holds=lambda observation: None if observation.view == "unknown" else rule.kind in observation.findings,
+        holds=lambda observation: rule.kind in observation.findings if observation.view == "ok" else None,
         reason=lambda observation: observation.findings[rule.kind].reason,
         open_after_s=0,
         close_after_s=rule.close_after_min * S_PER_MIN,

@@ -47,21 +47,23 @@ class AlertMonitor:
         self._rule = rule
         self._since_ns = None if alert is None else alert.since_ns  # None: the condition does not hold
         self._last_held_ns = 0 if alert is None else alert.since_ns + ns(alert.duration_s)
-        self._clear_since_ns: int | None = None  # when it was first seen not to hold; None: it holds, or cannot be told
+        self._clear_ns = 0  # for how long it was seen not to hold since it last held
+        self._told_ns: int | None = None  # the observation before this one; None: from it nothing could be told
         self.alert = alert  # None: not open
 
     def update(self, observation: CameraObservation) -> Alert | None:
         """The alert when it is to be published: opened, closed, reminded of, or back from its snooze."""
         holds = self._rule.holds(observation)
+        before_ns, self._told_ns = self._told_ns, None if holds is None else observation.t_ns
         if holds:
             self._since_ns = observation.t_ns if self._since_ns is None else self._since_ns
-            self._last_held_ns = self._clear_since_ns = observation.t_ns
+            self._last_held_ns, self._clear_ns = observation.t_ns, 0
             return self._open_or_remind(observation, self._since_ns)
-        if holds is None or self._clear_since_ns is None:
-            self._clear_since_ns = None if holds is None else observation.t_ns
+        if holds is None:
+            return None
+        self._clear_ns += observation.t_ns - (observation.t_ns if before_ns is None else before_ns)
         at_once = self._rule.unbroken and self.alert is None
-        wait_ns = 0 if at_once else ns(self._rule.close_after_s)
-        if self._clear_since_ns is None or observation.t_ns - self._clear_since_ns < wait_ns:
+        if not at_once and self._clear_ns < ns(self._rule.close_after_s):
             return None
         self._since_ns = None
         return self.close(observation.t_ns)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from edged.behaviour.alerts import Alert, AlertMonitors
 from edged.behaviour.types import CameraObservation, Finding
 from edged.units import S_PER_MIN, ns
@@ -183,6 +185,26 @@ def test_alert_stays_open_while_its_finding_pauses() -> None:
     assert [stage for stage, reminders in alerts.reminders if not reminders] == ["open"]
     assert alerts[-1].stage == "closed"
     assert len({alert.id for alert in alerts}) == 1
+
+
+@pytest.mark.parametrize("blind", [DARK, LOST, UNKNOWN], ids=["dark", "lost", "unknown"])
+def test_alert_of_a_finding_does_not_close_while_nobody_can_look(blind: CameraObservation) -> None:
+    alerts = Published()
+    alerts.observe(S_PER_MIN, COLICKY)
+    alerts.observe(90 * S_PER_MIN, blind)
+    alerts.observe(29 * S_PER_MIN, CLEAR)
+    assert "closed" not in [alert.stage for alert in alerts if alert.rule.kind == COLIC.kind]
+    alerts.observe(2 * S_PER_MIN, CLEAR)
+    assert [alert.stage for alert in alerts if alert.rule.kind == COLIC.kind][-1] == "closed"
+
+
+def test_faulty_frames_now_and_then_keep_no_alert_open() -> None:
+    alerts = Published()
+    alerts.observe(S_PER_MIN, COLICKY)
+    for _ in range(32):
+        alerts.observe(58, CLEAR)
+        alerts.observe(1, DARK)
+    assert alerts.stages == ["open", "closed"]
 
 
 def test_test_alert_opens_at_once_and_closes_by_itself() -> None:

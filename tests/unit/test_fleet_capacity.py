@@ -13,7 +13,13 @@ from tools.fleet.cluster import arrived
 from tools.fleet.plan import message_bytes, plan
 
 KIND, SIZES = "NATS x3", [100, 500, 1000]
-HELD: dict[str, Any] = {"lost": [3, 0], "published": [400, 100], "late_s": 0.1, "ms": [1.0, 90.0, 100.0], "took_s": 10.0}
+HELD: dict[str, Any] = {
+    "lost": [3, 0],
+    "published": [400, 100],
+    "late_s": 0.1,
+    "ms": [1.0, 90.0, 100.0],
+    "took_s": 10.0,
+}
 SHARES = {"nodes": [0.1, 0.1, 0.1], "boxes_cpu": [0.2, 0.2], "reader_cpu": 0.1, "machine": 0.5}
 REST = {"twice": 0, "disorder": 0, "memory_mb": [20.0, 20.0, 20.0], "connect_s": 1.0, "all_back_s": None}
 
