@@ -318,7 +318,7 @@ def clip_of_file(path: Path) -> Clip:
 
 
 def main() -> int:
-    """Serve a clip until Ctrl-C. 0; 1: the clip cannot be read."""
+    """Serve a clip until Ctrl-C. 0; 1: the clip cannot be read, or the port is taken."""
     parser = argparse.ArgumentParser(prog="python -m tools.rtsp_server", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("clip", type=Path, metavar="CLIP", help="a video; it is played in a loop, on loopback only")
     parser.add_argument("--port", type=int, default=8554, help="(%(default)d; 0: any free one)")
@@ -327,14 +327,18 @@ def main() -> int:
     args = parser.parse_args()
     try:
         clip = clip_of_file(args.clip)
+    except (OSError, av.FFmpegError, ValueError, StopIteration) as error:
+        print(f"{args.clip}: {error}", file=sys.stderr)
+        return 1
+    try:
         with serving(clip, args.port) as server:
             if args.user:
                 name, _, password = args.user.partition(":")
                 server.login = (name, password)
             print(f"{server.url} plays {args.clip}: {len(clip.frames)} frames, {clip.rate_hz} Hz", flush=True)
             threading.Event().wait(args.seconds)
-    except (OSError, av.FFmpegError, ValueError, StopIteration) as error:
-        print(f"{args.clip}: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"port {args.port}: {error}; --port 0 takes any free one", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         pass

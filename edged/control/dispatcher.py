@@ -209,7 +209,7 @@ def validate(queued: QueuedCommand, body: Mapping[str, Any]) -> Command:
     verb, arguments = queued.verb, COMMANDS.get(queued.verb)
     if arguments is None:
         raise CommandRejected(
-            "command", got=_quoted(verb), wanted=f"one of {', '.join(COMMANDS)}", do="correct the topic"
+            "command", got=_quoted(verb), wanted=f"one of {', '.join(COMMANDS)}", do="correct the name"
         )
     if queued.request.retain:
         do = "clear it with an empty retained message, and send it without the retain flag"
