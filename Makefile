@@ -14,7 +14,7 @@ PIP    := $(BIN)/python -m pip install --disable-pip-version-check --no-compile 
 # would each compile our modules anew where keeping it is switched off.
 unexport PYTHONDONTWRITEBYTECODE
 
-# What `make run` plays: yours, else the clip of configs/demo.toml.
+# What `make run` plays: yours, else the clip of configs/demo.toml. The shell reads it: a name may have quotes in it.
 SOURCE ?=
 CONFIG ?=
 FOR    ?=
@@ -22,8 +22,8 @@ FOR    ?=
 .PHONY: run test system cuda kernels lint homeassistant check clean
 
 run: $(LOOK)
-	@$(BIN)/edged run $(if $(FOR),--for $(FOR)) $(if $(CONFIG),--config '$(CONFIG)',--embedded-broker \
-	    --preview edged-demo $(if $(SOURCE),--source '$(SOURCE)' --loop,--config configs/demo.toml))
+	@$(BIN)/edged run $(if $(FOR),--for $(FOR)) $(if $(CONFIG),--config "$$CONFIG",--embedded-broker \
+	    --preview edged-demo $(if $(SOURCE),--source "$$SOURCE" --loop,--config configs/demo.toml))
 
 # Three processes for two cores: a third of their time is waiting.
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) '*' 3 / 2)
