@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edged.config.load import read_layers, validate
+from tools import startup
+from tools.soak.__main__ import configuration_text
 from tools.soak.figures import Sample, figures, slope_per_h
 
 FRAMES = {"captured": 10, "processed": 6, "dropped": 3, "failed": 1, "waiting": 0}
@@ -56,3 +60,14 @@ def test_fault_of_a_soak_is_reported(how: dict[str, Any], fault: str) -> None:
 
 def test_soak_without_growth_has_no_faults() -> None:
     assert judged() == []
+
+
+def test_configurations_of_measured_daemons_hold() -> None:
+    here = Path(__file__).parents[2]
+    texts = [
+        configuration_text("/var/lib/x", 1883, "rtsp://camera/1", here / "tools/demo/stall.mp4", 4),
+        startup.configuration_text("/var/lib/x", 1883, startup.state_key(here)),
+    ]
+    file = Path("edged.toml")
+    for text in texts:
+        assert validate(read_layers(file, env={}, replaced={file: text})).cameras

@@ -62,7 +62,7 @@ def main() -> int:
 
 def configuration_text(folder: str, port: int, url: str, clip: Path, fps: int) -> str:
     return (
-        f'device = {{ id = "soak", state = "{folder}" }}\nmodels.store = "{folder}/models"\n'
+        f'device = {{ id = "soak", state_dir = "{folder}" }}\nmodels.store = "{folder}/models"\n'
         f"mqtt.port = {port}\npublish.health_interval_s = {EVERY_S:g}\npublish.daily_interval_s = {DAILY_S:g}\n"
         f'cameras.network.source = "{url}"\n'
         f'cameras.video = {{ source = "{clip}", loop = true, fps = {fps} }}\n'
