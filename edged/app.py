@@ -307,9 +307,9 @@ def _discovery(state: LiveState, bus: MqttBus) -> DiscoveryPublisher:
 
 
 def _dispatcher(config: Config, headers: HeaderFactory, bus: MqttBus, handlers: CommandHandlers) -> CommandDispatcher:
-    root = f"{config.mqtt.base}/{device_id(config.device.id)}/"
+    root = f"{config.mqtt.base_topic}/{device_id(config.device.id)}/"
     return CommandDispatcher(
-        bus, headers, handlers.table, config.commands.allow, root=root, reply_topics=config.commands.reply_topics
+        bus, headers, handlers.table, config.commands.allow, root=root, response_topics=config.commands.response_topics
     )
 
 
@@ -368,7 +368,7 @@ def _start_fleet(config: Config, daemon: Daemon, stack: ExitStack) -> None:
     site = fleet.FleetSite(
         group=config.fleet.group,
         device=device_id(config.device.id),
-        base=config.mqtt.base,
+        base=config.mqtt.base_topic,
         state_file=config.device.state_dir / "fleet.json",
         settings=FleetSettings(etc) if etc else None,
         runtime_dir=runtime_directory(os.environ),

@@ -193,7 +193,7 @@ def region_violations(key: Key, camera: CameraConfig, size_wh: tuple[int, int] |
     """What is wrong with the camera's regions; `size_wh` of the upright image in px, None: not known."""
     if size_wh is not None:
         yield from _regions_outside(key, camera, size_wh)
-    in_use = camera.stall.enabled or camera.down.enabled
+    in_use = camera.stall.enabled or camera.person_down.enabled
     errors = list(drawing_errors(camera.stall, size_wh) if in_use else outline_errors(camera.stall))
     if in_use and size_wh is not None and camera.stall.floor_m is not None and not errors:
         found = import_module(GROUND_PLANE).floor_size_errors(camera.stall, size_wh)
@@ -225,7 +225,7 @@ def _regions_outside(key: Key, camera: CameraConfig, size_wh: tuple[int, int]) -
 
 
 def _polygon_lists(camera: CameraConfig) -> Sequence[tuple[Key, Sequence[Polygon]]]:
-    return (("masks",), camera.masks), (("down", "beds"), camera.down.beds)
+    return (("masks",), camera.masks), (("person_down", "beds"), camera.person_down.beds)
 
 
 def _stall_value(stall: StallConfig, path: tuple[str, ...]) -> object:

@@ -65,9 +65,9 @@ def model_remarks(config: Config, cards: Mapping[str, CardOutline]) -> Iterator[
         return
     known = detector.classes
     for name, camera in config.enabled_cameras.items():
-        if camera.down.enabled and (PERSON not in known or PERSON not in config.models.pose):
+        if camera.person_down.enabled and (PERSON not in known or PERSON not in config.models.pose):
             sentence = "needs keypoints of people; name a detector of people, and models.pose.person"
-            yield ("cameras", name, "down", "enabled"), True, sentence
+            yield ("cameras", name, "person_down", "enabled"), True, sentence
         for table, section in (("stall", camera.stall), ("aisle", camera.aisle)):
             if not section.enabled:
                 continue
@@ -218,13 +218,13 @@ def _detection_remarks(key: Key, camera: CameraConfig) -> Iterator[Violation]:
 
 
 def _stall_remarks(key: Key, camera: CameraConfig) -> Iterator[Violation]:
-    if not camera.down.enabled:  # whose floor it holds
+    if not camera.person_down.enabled:  # whose floor it holds
         yield from _not_enabled((*key, "stall"), camera.stall)
-    yield from _not_enabled((*key, "down"), camera.down)
-    if camera.down.enabled and not _may_find(camera, PERSON):
+    yield from _not_enabled((*key, "person_down"), camera.person_down)
+    if camera.person_down.enabled and not _may_find(camera, PERSON):
         key_here, got = _class_key(key, camera)
         yield key_here, got, 'no person is looked for, so [down] finds none; add "person", or remove [down]'
-    if camera.down.enabled and 0 < camera.fps * camera.down.after_s < MIN_OBSERVATIONS:
+    if camera.person_down.enabled and 0 < camera.fps * camera.person_down.after_s < MIN_OBSERVATIONS:
         sentence = f"person-down needs {MIN_OBSERVATIONS} frames within after_s, so it never rings; raise one of them"
         yield (*key, "fps"), camera.fps, sentence
     yield from _not_enabled((*key, "aisle"), camera.aisle)

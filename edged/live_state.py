@@ -69,7 +69,9 @@ class LiveState:
     def monitored(self) -> Monitored:
         cameras = self.cameras
         stalls = {name: camera.stall for name, camera in cameras.items() if camera.stall.enabled}
-        downs = {name: (camera.down, camera.stall) for name, camera in cameras.items() if camera.down.enabled}
+        downs = {
+            name: (camera.person_down, camera.stall) for name, camera in cameras.items() if camera.person_down.enabled
+        }
         return Monitored(
             classes=self.classes,
             daily_s=self.config.publish.daily_interval_s,

@@ -86,4 +86,4 @@ class FrameFaults:
 
     def recovered(self, camera: str) -> None:
         if failed := self._failed_frames.pop(camera, 0):
-            log.info("camera %s: frames come through again, %d given up", camera, failed)
+            log.info("camera %s: frames are processed again; %d failed", camera, failed)

@@ -74,10 +74,10 @@ def demo_config(mqtt: MqttConfig, folder: Path) -> Config:
 
 def _watch(daemon: Daemon, mqtt: MqttConfig, screens: list[str], stop: threading.Event) -> None:
     """Follow the broker as `edged watch` does; look at everything once, and end the run."""
-    fleet, seen = FleetState(mqtt.base, time.monotonic_ns), threading.Event()
+    fleet, seen = FleetState(mqtt.base_topic, time.monotonic_ns), threading.Event()
     follow = threading.Thread(
         target=subscribe,
-        args=(mqtt, f"{mqtt.base}/#", lambda message: fleet.update(message.topic, message.payload), print, seen),
+        args=(mqtt, f"{mqtt.base_topic}/#", lambda message: fleet.update(message.topic, message.payload), print, seen),
     )
     follow.start()
     try:

@@ -131,7 +131,7 @@ RULES = (*CAMERA_RULES, DOWN_RULE, *STALL_RULES)
 
 def alert_kinds(camera: CameraConfig) -> tuple[str, ...]:
     """The kinds of alerts that a camera may have, with these settings."""
-    more = (*((DOWN_RULE,) if camera.down.enabled else ()), *(STALL_RULES if camera.stall.enabled else ()))
+    more = (*((DOWN_RULE,) if camera.person_down.enabled else ()), *(STALL_RULES if camera.stall.enabled else ()))
     return tuple(rule.kind for rule in (*CAMERA_RULES, *more))
 
 

@@ -82,7 +82,7 @@ class DamageLog:
 
     def end(self) -> None:
         if self._pictures:
-            log.warning("camera %s: %d pictures were damaged", self._camera, self._pictures)
+            log.warning("camera %s: %d frames were damaged", self._camera, self._pictures)
         self._pictures = 0
 
 

@@ -37,7 +37,7 @@ HEALTH_FIELDS: tuple[tuple[str, str, Callable[[float], str]], ...] = (  # sectio
     ("process", "rss_mb", _size),
     ("device", "cpu_percent", lambda percent: f"device {percent:.0f} %"),
     ("device", "temperature_c", lambda celsius: f"{celsius:.0f} °C"),
-    ("device", "memory_free_mb", lambda free: f"{_size(free)} free"),
+    ("device", "memory_available_mb", lambda free: f"{_size(free)} free"),
     ("device", "disk_free_mb", lambda free: f"disk {_size(free)}"),
 )
 

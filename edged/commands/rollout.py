@@ -95,7 +95,7 @@ class BrokerView:
         self.group = Group(group)
         self.retained_number = 0
         self._broker = broker
-        self._topic = desired_topic(broker.base, group).path[1:]
+        self._topic = desired_topic(broker.base_topic, group).path[1:]
         self._versions, self._nodes = Negotiator(broker.protocol), Nodes(broker)
         self._connection: MqttConnection | None = None
         self._taken = False
@@ -138,7 +138,7 @@ class BrokerView:
             else:
                 self._versions.confirm()
                 self._connection = connection
-        for topic in (self._topic, *(f"{self._broker.base}/+/{path}" for path in KINDS)):
+        for topic in (self._topic, *(f"{self._broker.base_topic}/+/{path}" for path in KINDS)):
             self._connection.subscribe(topic, as_published=False)
 
     def read_retained(self) -> None:
@@ -147,7 +147,7 @@ class BrokerView:
         while self._granted <= len(KINDS) or time.monotonic() - self._retained_s < RETAINED_S:
             if time.monotonic() > end_s:
                 raise BrokerLost(
-                    f"{self._broker.base}/+/…: not all of it arrived within {MAX_RETAINED_S:g} s; try again"
+                    f"{self._broker.base_topic}/+/…: not all of it arrived within {MAX_RETAINED_S:g} s; try again"
                 )
             self.poll(POLL_S)
 
@@ -200,7 +200,7 @@ class BrokerView:
         if message.topic == self._topic:
             self.retained_number = max(self.retained_number, number_of(message.payload))
             return
-        device, _, path = message.topic.removeprefix(f"{self._broker.base}/").partition("/")
+        device, _, path = message.topic.removeprefix(f"{self._broker.base_topic}/").partition("/")
         body = foreign_json(message.payload)
         if path in KINDS and re.fullmatch(NAME, device) and isinstance(body, dict):
             self.group.update(device, KINDS[path], body)

@@ -170,7 +170,7 @@ def _with_embedded_broker(stack: ExitStack, config: Config) -> dict[str, Any]:
     """What is different in a trial: a broker of our own, and nothing left behind."""
     embedded = import_module("edged.mqtt.embedded_broker")
     broker = stack.enter_context(embedded.EmbeddedBroker())
-    mqtt = MqttConfig(host=broker.host, port=broker.port, base=config.mqtt.base, protocol=embedded.PROTOCOL)
+    mqtt = MqttConfig(host=broker.host, port=broker.port, base_topic=config.mqtt.base_topic, protocol=embedded.PROTOCOL)
     state = Path(stack.enter_context(TemporaryDirectory(prefix="edged-")))
     return {"mqtt": mqtt, "device": config.device.model_copy(update={"state_dir": state})}
 

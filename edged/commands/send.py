@@ -79,7 +79,7 @@ def _device(broker: MqttConfig, settings: Config) -> str:
         return device_id(settings.device.id)
     online = online_devices(broker)
     if len(online) != 1:
-        where = f"{broker.place}, below {broker.base}/"
+        where = f"{broker.place}, below {broker.base_topic}/"
         raise ConfigError(f"--to: which device? Online at {where}: {', '.join(online) or 'none'}")
     return online[0]
 

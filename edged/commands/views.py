@@ -48,7 +48,7 @@ def how_to_subscribe(broker: MqttConfig, device: str) -> str:
 def _watch_command(broker: MqttConfig) -> str:
     user = f" --username {shlex.quote(broker.username)} --password-file FILE" if broker.username else ""
     tls = f" --tls{f' --ca {shlex.quote(str(broker.tls.ca))}' if broker.tls.ca else ''}" if broker.tls.enabled else ""
-    base = "" if broker.base == "edged" else f" --base {shlex.quote(broker.base)}"
+    base = "" if broker.base_topic == "edged" else f" --base-topic {shlex.quote(broker.base_topic)}"
     return f"{own_command()} watch --host {shlex.quote(broker.host)} --port {broker.port}{base}{user}{tls}"
 
 
@@ -56,7 +56,7 @@ def _mosquitto_command(broker: MqttConfig, device: str) -> str:
     where = f"-h {shlex.quote(broker.host)} -p {broker.port}"
     login = f" -u {shlex.quote(broker.username)} -P '…'" if broker.username else ""
     ca = f" --cafile {shlex.quote(str(broker.tls.ca or '/etc/ssl/certs/ca-certificates.crt'))}"
-    topic = shlex.quote(f"{broker.base}/{device}/#")
+    topic = shlex.quote(f"{broker.base_topic}/{device}/#")
     return f"mosquitto_sub {where}{login}{ca if broker.tls.enabled else ''} -v -t {topic}"
 
 

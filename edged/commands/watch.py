@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     """0: the broker was reached; 1: it was not."""
     broker = broker_args.broker_config(args, load(args.config).mqtt if args.config else MqttConfig())
     stop = threading.Event()
-    fleet = FleetState(broker.base, time.monotonic_ns)
+    fleet = FleetState(broker.base_topic, time.monotonic_ns)
     follow = _print if args.jsonl or not sys.stdout.isatty() else _live
     stop_after(args.seconds, stop)
     try:
@@ -76,4 +76,4 @@ def _live(broker: MqttConfig, args: argparse.Namespace, fleet: FleetState, stop:
 
 
 def _topic(broker: MqttConfig, args: argparse.Namespace) -> str:
-    return f"{broker.base}/{args.device}/#"
+    return f"{broker.base_topic}/{args.device}/#"

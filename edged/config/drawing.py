@@ -46,8 +46,8 @@ def drawing_of(camera: CameraConfig) -> Drawing:
         open_sides=stall.open_sides,
         zones=stall.zones,
         aisle=camera.aisle.enabled,
-        down=camera.down.enabled,
-        beds=camera.down.beds,
+        down=camera.person_down.enabled,
+        beds=camera.person_down.beds,
     )
 
 
@@ -81,6 +81,6 @@ def camera_table(drawing: Drawing, size_wh: tuple[int, int] | None, before: Came
         table["roi"] = (0, 0, *size_wh)  # TOML has no way to say: none
     table |= {"stall": stall} if stall else {}
     table |= {"aisle": {"enabled": drawing.aisle}} if drawing.aisle or before.aisle.enabled else {}
-    if drawing.down or drawing.beds or before.down.enabled or before.down.beds:
-        table["down"] = {"enabled": drawing.down, "beds": drawing.beds}
+    if drawing.down or drawing.beds or before.person_down.enabled or before.person_down.beds:
+        table["person_down"] = {"enabled": drawing.down, "beds": drawing.beds}
     return table

@@ -35,8 +35,8 @@ def check_drawings(layer: Layer) -> None:
 def _foreign_keys(values: Mapping[str, Any]) -> Iterator[Key]:
     yield from ((name,) for name in values if name != "cameras")
     for camera, table in _table(values.get("cameras")).items():
-        yield from _others(("cameras", camera), _table(table), (*CAMERA_KEYS, "stall", "aisle", "down"))
-        for name, allowed in (("stall", STALL_KEYS), ("aisle", AISLE_KEYS), ("down", DOWN_KEYS)):
+        yield from _others(("cameras", camera), _table(table), (*CAMERA_KEYS, "stall", "aisle", "person_down"))
+        for name, allowed in (("stall", STALL_KEYS), ("aisle", AISLE_KEYS), ("person_down", DOWN_KEYS)):
             yield from _others(("cameras", camera, name), _table(_table(table).get(name)), allowed)
 
 

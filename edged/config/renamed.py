@@ -29,6 +29,14 @@ RENAMED = {
     "cameras.<name>.stall.rest_hz": "cameras.<name>.stall.idle_hz",
     "cameras.<name>.stall.feeding": "cameras.<name>.stall.feeding_times",
     "cameras.<name>.stall.expecting": "cameras.<name>.stall.foaling_window",
+    "mqtt.base": "mqtt.base_topic",
+    "homeassistant.prefix": "homeassistant.discovery_prefix",
+    "commands.reply_topics": "commands.response_topics",
+    "panel.names": "panel.allowed_hosts",
+    "cameras.<name>.down": "cameras.<name>.person_down",
+    "cameras.<name>.intrinsics.tilt": "cameras.<name>.intrinsics.tilt_deg",
+    "cameras.<name>.motion_gate.keep_alive_s": "cameras.<name>.motion_gate.refresh_s",
+    "cameras.<name>.stall.foaling_window.begin": "cameras.<name>.stall.foaling_window.start",
 }
 REMOVED = {
     "cameras.<name>.track.bridge_s": "the tracker keeps faint subjects by itself; remove it",

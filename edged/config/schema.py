@@ -37,7 +37,7 @@ OTHER_WORDS = {  # what a key is called elsewhere
     "ca": ("ca_file", "cafile", "ca_cert", "cacert", "cacerts", "tls_ca"),
     "cert": ("certificate", "certfile", "tls_client_cert", "client_cert"),
     "key": ("keyfile", "client_key", "tls_client_key"),
-    "base": ("topic_prefix", "prefix", "topic", "base_topic"),
+    "base_topic": ("base", "topic_prefix", "prefix", "topic"),
     "id": ("client_id", "device_id", "name"),
 }
 PLURALS = {"integer": "whole numbers", "number": "numbers", "string": "texts", "object": "tables"}

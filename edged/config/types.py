@@ -25,7 +25,7 @@ from edged.config.characters import invisible
 NAME = "[a-z0-9][a-z0-9_-]{0,62}"
 TOPIC = r"[^/#+$\s]([^#+\s]*[^/#+\s])?"
 MAX_HOST_CHARS = 253  # of DNS
-MAX_TOPIC_BYTES = 1024  # of `mqtt.base` and the like
+MAX_TOPIC_BYTES = 1024  # of `mqtt.base_topic` and the like
 MIN_SIDE_PX = 8  # smallest side of a region
 
 

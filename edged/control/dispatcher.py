@@ -77,7 +77,7 @@ class Reply:
 class CommandDispatcher:
     """Subscribes once a command is allowed.
 
-    `root` is <base>/<device>/: replies go below its `cmd/`, or below a topic of `reply_topics`.
+    `root` is <base>/<device>/: replies go below its `cmd/`, or below a topic of `response_topics`.
     """
 
     def __init__(
@@ -88,14 +88,14 @@ class CommandDispatcher:
         allowed: Collection[str],
         *,
         root: str,
-        reply_topics: Collection[str] = (),
+        response_topics: Collection[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bus = bus
         self._headers = headers
         self._handlers = dict(handlers)
         self._root = root
-        self._reply_topics = tuple(reply_topics)
+        self._response_topics = tuple(response_topics)
         self._log_limit = LogLimit(LOG_LINES, LOG_PERIOD_S)
         self._allowed: Collection[str] = ()
         self._listening = False
@@ -123,7 +123,7 @@ class CommandDispatcher:
         self._allowed = tuple(verbs)
         if verbs and not self._listening:
             self._listening = True
-            self._bus.subscribe(COMMAND.at(verb="+"), self.on_request)
+            self._bus.subscribe(COMMAND.at(command="+"), self.on_request)
 
     def on_request(self, request: Request) -> None:
         """Queue a command from the broker. Any thread; does not wait."""
@@ -139,7 +139,7 @@ class CommandDispatcher:
 
     def enqueue(self, verb: str) -> None:
         """Queue a command without arguments, whether it is allowed or not. Any thread, and signal handlers."""
-        request = Request(path=COMMAND.at(verb=verb).path, payload=b"{}", retain=False)
+        request = Request(path=COMMAND.at(command=verb).path, payload=b"{}", retain=False)
         self._queue.put(QueuedCommand(request=request, allowed=(verb,)))
 
     def take_over(self, before: CommandDispatcher) -> None:
@@ -153,7 +153,7 @@ class CommandDispatcher:
         reply = self._cached_reply(queued) or self._run_handler(queued)
         verb = queued.verb if re.fullmatch("[a-z0-9-]{1,32}", queued.verb) else UNKNOWN_VERB
         body = build.result(self._headers, verb, reply.command_id, reply.result.data, reply.rejection)
-        topic = reply_topic(queued.request.response_topic, self._root, self._reply_topics) or RESULT.at(verb=verb)
+        topic = reply_topic(queued.request.response_topic, self._root, self._response_topics) or RESULT.at(command=verb)
         correlation = queued.request.correlation
         self._bus.publish(topic, body, correlation=None if _is_too_long(correlation) else correlation)
         self._log(verb, reply)
@@ -186,7 +186,7 @@ class CommandDispatcher:
         except Fatal:
             raise
         except Exception as bug:  # a handler's: its sender gets a reply all the same
-            log.exception("command %s: a bug", queued.verb)
+            log.exception("command %s: unexpected error", queued.verb)
             do = "see the log of the device"
             fault = CommandRejected(queued.verb, got=type(bug).__name__, wanted="no bug", do=do)
             return Reply(command_id=named, rejection=fault)
@@ -282,7 +282,7 @@ def reply_topic(wanted: str | None, root: str, others: Collection[str] = ()) -> 
     if not wanted or topic_fault(wanted) is not None:
         return None
     own = wanted.startswith(root)
-    below_own = wanted.startswith(f"{root}cmd/") and not matches(f"{root}{COMMAND.at(verb='+').path}", wanted)
+    below_own = wanted.startswith(f"{root}cmd/") and not matches(f"{root}{COMMAND.at(command='+').path}", wanted)
     below_other = not own and any(wanted == other or wanted.startswith(f"{other}/") for other in others)
     return Topic(path=f"/{wanted}", spec=RESULT) if below_own or below_other else None
 

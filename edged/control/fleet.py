@@ -66,7 +66,7 @@ class FleetSite:
 
     group: str
     device: str
-    base: str  # `mqtt.base`
+    base: str  # `mqtt.base_topic`
     state_file: Path
     settings: FleetSettings | None  # None: the daemon was started with one file
     runtime_dir: Path | None  # None: it is no service

@@ -16,13 +16,13 @@ HOT_RELOADABLE = (
     *("cameras", "profiles", "models", "compute", "mqtt", "homeassistant", "commands", "device.name", "update"),
     *("publish.max_rate_hz", "publish.smoothed", "publish.health_interval_s", "publish.daily_interval_s"),
 )
-RESTART_KEYS = ("models.store", "mqtt.base")  # but for these: the disk that health watches, and all topics
+RESTART_KEYS = ("models.store", "mqtt.base_topic")  # but for these: the disk that health watches, and all topics
 # Keys of a camera that only its pipeline reads, or only its behaviour; for any other the camera is opened again.
 PIPELINE_KEYS = {
     *("roi", "images", "intrinsics", "classes", "thresholds", "mode", "pick", "max_subjects"),
     *("detector_interval", "lift", "static_region", "quality", "track", "motion_gate"),
 }
-BEHAVIOUR_KEYS = {"stall", "aisle", "down", "alerts"}
+BEHAVIOUR_KEYS = {"stall", "aisle", "person_down", "alerts"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,7 +83,7 @@ def _report(config: Config, device: str, discovery: DiscoveryDevice | None, *, r
 
 def trials(config: Config, device: str, discovery: DiscoveryDevice | None) -> list[TopicCheck]:
     """One message for every topic that the daemon uses, as large as the largest there."""
-    root, cameras = f"{config.mqtt.base}/{device}/", config.enabled_cameras
+    root, cameras = f"{config.mqtt.base_topic}/{device}/", config.enabled_cameras
     found = [TopicCheck(root + spec.path, spec, SIZES.get(spec, 0)) for spec in OF_DEVICE]
     found[-1].min_bytes += HEALTH_BYTES_PER_CAMERA * len(cameras)
     for camera in cameras:
@@ -93,7 +93,7 @@ def trials(config: Config, device: str, discovery: DiscoveryDevice | None) -> li
             for spec in specs
         ]
     found += [
-        TopicCheck(root + topics.RESULT.at(verb=verb).path, topics.RESULT, 200)
+        TopicCheck(root + topics.RESULT.at(command=verb).path, topics.RESULT, 200)
         for verb in sorted(config.commands.allow)
     ]
     if discovery is not None:  # Home Assistant ignores an empty message of a device that it does not know
@@ -114,7 +114,7 @@ def publishing(report: BrokerReport, mqtt: MqttConfig, device: str) -> CheckResu
     good = [trial for trial, outcome in report.outcomes if outcome in ("arrived", "taken")]
     largest_good = max((len(trial.payload) for trial in good), default=0)
     client = f"user {mqtt.username}" if mqtt.username else f"client {device}"
-    grant = f"give {client} the right to write and to read {mqtt.base}/{device}/#"
+    grant = f"give {client} the right to write and to read {mqtt.base_topic}/{device}/#"
     by_size = all(len(trial.payload) > largest_good and len(trial.payload) >= BYTES_PER_KB for trial, _ in bad)
     if any(trial.topic.endswith("_doctor/config") for trial, _ in bad):
         grant += ", and to Home Assistant's discovery topics"
@@ -124,7 +124,7 @@ def publishing(report: BrokerReport, mqtt: MqttConfig, device: str) -> CheckResu
 
 def identity(report: BrokerReport, config: Config, device: str, *, daemon_runs: bool | None) -> CheckResult:
     """Whether the device that is online under our id is this one. `daemon_runs` None: it cannot be told."""
-    root = f"{config.mqtt.base}/{device}/"
+    root = f"{config.mqtt.base_topic}/{device}/"
     status, info = report.retained_body(root + topics.STATUS.path), report.retained_body(root + topics.INFO.path)
     if status.get("state") != "online":
         return passed("device id", f"{device}: nobody is online under it")

@@ -113,7 +113,7 @@ class Health:
                 "cpu_percent": self._process.cpu_percent(),
                 "rss_mb": round(self._process.memory_info().rss / BYTES_PER_MB),
                 "threads": self._process.num_threads(),
-                "files": self._process.num_fds(),
+                "open_fds": self._process.num_fds(),
             }
 
     def _device_stats(self) -> schema.DeviceHealth:
@@ -126,7 +126,7 @@ class Health:
             "cpu_percent": psutil.cpu_percent(),
             "load": round(os.getloadavg()[0], 2),
             "memory_total_mb": round(memory.total / BYTES_PER_MB),
-            "memory_free_mb": round(memory.available / BYTES_PER_MB),
+            "memory_available_mb": round(memory.available / BYTES_PER_MB),
             "swap_used_mb": round(psutil.swap_memory().used / BYTES_PER_MB),
             "gpu_memory_mb": sensors.gpu_memory_mb(),
             **disk_usage(self._disk),
@@ -174,12 +174,12 @@ def camera_health(camera: CameraOverview, utc: Utc) -> schema.CameraHealth:
         "frames": cast(Any, asdict(camera.counts) | {"held": camera.rates.held}),
         "degraded_share": _rounded(trend.degraded_share, 3),
         "detections_per_min": round(trend.detections_per_min, 1),
-        "confidence": _rounded(trend.confidence, 3),
+        "mean_detection_score": _rounded(trend.confidence, 3),
         "tracks": {
             "alive": trend.alive,
             "new_per_min": round(trend.new_per_min, 2),
-            "median_s": _rounded(trend.median_s, 1),
-            "switches": trend.switches,
+            "median_life_s": _rounded(trend.median_s, 1),
+            "id_switches": trend.switches,
         },
     }
 

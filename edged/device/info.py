@@ -66,11 +66,11 @@ def discovery_device(settings: Config, device: str, classes: Mapping[str, tuple[
     cameras = settings.enabled_cameras
     return DiscoveryDevice(
         id=device,
-        base=settings.mqtt.base,
+        base=settings.mqtt.base_topic,
         name=settings.device.name,
         version=__version__,
         health_s=settings.publish.health_interval_s,
-        prefix=settings.homeassistant.prefix,
+        prefix=settings.homeassistant.discovery_prefix,
         cameras=classes,
         alert_kinds={name: alert_kinds(cameras[name]) for name in classes},
         allowed_commands=frozenset(settings.commands.allow),

@@ -29,7 +29,7 @@ class Limit:
 
 
 def _used_percent(device: Body) -> float:
-    return 100 * (1 - float(device["memory_free_mb"]) / float(device["memory_total_mb"]))
+    return 100 * (1 - float(device["memory_available_mb"]) / float(device["memory_total_mb"]))
 
 
 LIMITS = (
@@ -121,7 +121,7 @@ def broker_problems(mqtt: Body) -> Iterator[Problem]:
     elif mqtt.get("short_connections", 0) >= REPEATED_AFTER:
         detail = f"connections end soon: another device has this device's id, then {OTHER_ID}; or the network is bad"
         yield Problem("id-in-use", "broker", detail)
-    if mqtt.get("retain") is False:
+    if mqtt.get("retain_available") is False:
         yield Problem("broker-no-retain", "broker", NO_RETAIN)
     if mqtt.get("max_qos") == 0:
         yield Problem("broker-qos-0", "broker", QOS_0_ONLY)

@@ -106,7 +106,7 @@ class EngineBuildService:
             raise
         except (EngineError, OSError) as exc:
             self.statuses[name] = BuildStatus(phase="failed", reason=str(exc))
-            log.error("engine of %s: %s; serving goes on as before", name, exc)
+            log.error("engine of %s: %s; the models in use stay", name, exc)
         except Fatal:
             raise
         except Exception as exc:  # a bug, which the thread's supervisor logs: of this model it is said too

@@ -105,7 +105,7 @@ def load_models(
         "models: %s%s", ", ".join(f"{name} on {by}" for name, by in loaded.runtime_by_model.items()), _cpus(loaded)
     )
     if models.root and cards.root is None:
-        log.info("models: %s is not loaded: distances by the size of the box were measured to be surer", models.root)
+        log.info("models: %s is not loaded: the size of the box gave more accurate distances", models.root)
     if loaded.starter:
         log.info("models: starter weights are for trials; for work: edged models recommend people, horses or stalls")
     return loaded

@@ -63,5 +63,5 @@ def _camera_intrinsics(given: IntrinsicsConfig | None) -> CameraIntrinsics | Non
     if given is None:
         return None
     return CameraIntrinsics(
-        fx=given.fx, fy=given.fy, cx=given.cx, cy=given.cy, distortion=given.distortion, tilt_deg=given.tilt
+        fx=given.fx, fy=given.fy, cx=given.cx, cy=given.cy, distortion=given.distortion, tilt_deg=given.tilt_deg
     )

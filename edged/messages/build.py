@@ -144,8 +144,8 @@ def result(
     if rejection is not None:
         error = {"what": rejection.what, "got": rejection.got, "wanted": rejection.wanted, "do": rejection.do}
     return {
-        **headers(topics.RESULT.at(verb=verb if verb in COMMANDS else "unknown")),  # numbers of known topics alone
-        "verb": verb,
+        **headers(topics.RESULT.at(command=verb if verb in COMMANDS else "unknown")),  # numbers of known topics alone
+        "command": verb,
         "id": command_id,
         "ok": rejection is None,
         "error": error,

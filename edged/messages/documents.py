@@ -38,11 +38,11 @@ BODIES: dict[str, Any] = {
 HEADER_FIELDS = frozenset(schema.Header.__annotations__)
 
 PARAMETERS = {
-    "base": "`mqtt.base` of the configuration; `edged` unless set, may have several levels.",
+    "base": "`mqtt.base_topic` of the configuration; `edged` unless set, may have several levels.",
     "device": "Device id.",
     "camera": "Name of the camera in the configuration.",
     "alert_id": "`alert_id` of the alert.",
-    "verb": "Name of the command.",
+    "command": "Name of the command.",
 }
 
 
@@ -69,7 +69,7 @@ def commands_schema() -> JsonSchema:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"edged:commands/{MESSAGE_VERSION}",
-        "description": "The payload of `cmd/<verb>` is `$defs/<verb>`.",
+        "description": "The payload of `cmd/<command>` is `$defs/<command>`.",
         "$defs": {verb: arguments.model_json_schema() for verb, arguments in COMMANDS.items()},
     }
 
@@ -245,11 +245,11 @@ two texts: `desired`, which is JSON in itself, and `signature`, OpenSSH's over t
 others wait). Unknown fields are refused. `edged rollout` makes and publishes it; what a device did is in its
 `reported`."""
 
-COMMANDS_TEXT = """Send a JSON object, `{}` at least and 4096 bytes at most, to `cmd/<verb>`; the answer comes to
-`cmd/<verb>/result`, with your correlation data (1024 bytes at most) and your `id`. The MQTT 5 response topic is used
-instead if it is below `cmd/<verb>/` of the device, or at or below a topic of `commands.reply_topics`. The same command
-with the same id or correlation data, delivered again within a minute, is answered again, but executed once. Retained
-commands are rejected (over MQTT 3.1.1 each command waits a second for that), and so are verbs that `commands.allow`
+COMMANDS_TEXT = """Send a JSON object, `{}` at least and 4096 bytes at most, to `cmd/<command>`; the answer comes to
+`cmd/<command>/result`, with your correlation data (1024 bytes at most) and your `id`. The MQTT 5 response topic is used
+instead if it is below `cmd/<command>/` of the device, or at or below a topic of `commands.response_topics`. The same
+command with the same id or correlation data, delivered again within a minute, is answered again, but executed once.
+Retained commands are rejected (over MQTT 3.1.1 each waits a second for that), and so are those that `commands.allow`
 does not list.
 Commands are executed one after the other: 16 can wait, the next 112 are answered with an error, and further ones get
 no answer. Set an expiry (MQTT 5, 30 s): without one, a command that a bridge stored is executed late. On a terminal,
@@ -285,7 +285,7 @@ def _keypoints() -> str:
 
 
 def _commands() -> str:
-    lines = ["| verb | arguments | what it does |", "|---|---|---|"]
+    lines = ["| command | arguments | what it does |", "|---|---|---|"]
     for verb, arguments in COMMANDS.items():
         fields = [
             f"`{name}`{'' if field.is_required() else ' (may be left out)'}: {field.description}"

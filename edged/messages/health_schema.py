@@ -39,8 +39,8 @@ class TrackStats(TypedDict):
 
     alive: Annotated[int, field("In the latest frame.", ge=0)]
     new_per_min: Annotated[float, field("New ids per minute; many for few subjects mean lost tracks.")]
-    median_s: Annotated[float | None, field("Median life of tracks that ended; null when none did.")]
-    switches: Annotated[
+    median_life_s: Annotated[float | None, field("Median life of tracks that ended; null when none did.")]
+    id_switches: Annotated[
         int, field("New ids within 2 s of a vanished one of the same class, overlapping its box.", ge=0)
     ]
 
@@ -68,7 +68,9 @@ class CameraHealth(TypedDict):
     frames: FrameCounts
     degraded_share: Annotated[float | None, field("Share of degraded frames in the last ten minutes.")]
     detections_per_min: Annotated[float, field("Detections per minute, over the last ten minutes.")]
-    confidence: Annotated[float | None, field("Mean detector score of the last ten minutes; null without detections.")]
+    mean_detection_score: Annotated[
+        float | None, field("Of the detector, over the last ten minutes; null without detections.")
+    ]
     tracks: TrackStats
 
 
@@ -78,7 +80,7 @@ class Process(TypedDict):
     cpu_percent: Annotated[float, field("100: one core.")]
     rss_mb: int
     threads: int
-    files: Annotated[int, field("Open descriptors.")]
+    open_fds: Annotated[int, field("Open file descriptors.")]
 
 
 class Gpu(TypedDict):
@@ -112,7 +114,7 @@ class DeviceHealth(TypedDict):
     cpu_percent: Annotated[float, field("100: all cores.")]
     load: Annotated[float, field("Processes that run or wait, mean of a minute.")]
     memory_total_mb: int
-    memory_free_mb: int
+    memory_available_mb: Annotated[int, field("Without swapping (MemAvailable).")]
     swap_used_mb: int
     gpu_memory_mb: Annotated[int | None, field("Memory that the GPU has taken (NvMap).")]
     disk_free_mb: Annotated[int | None, field("Where models are stored.")]
@@ -153,7 +155,7 @@ class Problem(TypedDict):
 class StoreHealth(TypedDict):
     """Messages on disk that wait for the broker."""
 
-    rows: Count
+    messages: Annotated[int, field("That wait on disk.", ge=0)]
     unwritten: Annotated[int, field("Not yet on disk.", ge=0)]
     bytes: Count
     oldest_s: Annotated[int | None, field("Age of the oldest; null when none waits.")]
@@ -167,7 +169,9 @@ class MqttHealth(TypedDict):
     connected: bool
     reason: Annotated[str, field("Why there is no connection; empty while connected.")]
     protocol: Annotated[str | None, field("MQTT version in use; null while not connected.")]
-    retain: Annotated[bool | None, field("Whether the broker keeps retained messages; null while not connected.")]
+    retain_available: Annotated[
+        bool | None, field("Whether the broker keeps retained messages; null while not connected.")
+    ]
     max_qos: Annotated[int | None, field("Highest QoS of the broker; null while not connected.")]
     max_message_bytes: Annotated[
         int | None, field("Largest payload with its topic that the broker takes, told by it or learned; null: unknown.")

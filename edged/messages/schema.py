@@ -155,7 +155,7 @@ Keypoint = Annotated[
 Millimetres = Annotated[list[int], field("x right, y down, z forward, in mm.", min_length=3, max_length=3)]
 
 
-_POSITION = "From above: right of the camera, ahead of it; level by `intrinsics.tilt`. Smoothed. With intrinsics only."
+_POSITION = "From above: right of the camera, ahead of it; level by `intrinsics.tilt_deg`. Smoothed. Needs intrinsics."
 
 
 class Keypoints3d(TypedDict):
@@ -296,7 +296,7 @@ class Gait(TypedDict):
 
     passages: Count
     stride_hz: float | None
-    speed: Annotated[float | None, field("Body lengths per second.")]
+    body_lengths_per_s: Annotated[float | None, field("Speed.")]
     fore_ratio: Annotated[float | None, field("Step time of the left fore over that of the right fore; 1: even.")]
     hind_ratio: Annotated[float | None, field("The same for the hind legs.")]
 
@@ -382,10 +382,10 @@ class CommandError(TypedDict):
 
 
 class Result(Header):
-    """Result of a command. Sent to `cmd/<verb>/result`, or to the response topic where that is allowed."""
+    """Result of a command. Sent to `cmd/<command>/result`, or to the response topic where that is allowed."""
 
-    verb: str
+    command: str
     id: Annotated[str | None, field("As in the command; null when it gave none.")]
     ok: bool
     error: CommandError | None
-    data: Annotated[dict[str, Any], field("Depends on the verb; see the commands.")]
+    data: Annotated[dict[str, Any], field("Depends on the command; see the commands.")]

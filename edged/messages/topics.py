@@ -24,7 +24,7 @@ class TopicSpec:
     """One kind of message."""
 
     name: str  # of its schema
-    path: str  # below <base>/<device>/ with {camera} and {verb} to fill in
+    path: str  # below <base>/<device>/ with {camera} and {command} to fill in
     summary: str
     qos: Literal[0, 1] = 1
     retain: bool = False
@@ -33,7 +33,7 @@ class TopicSpec:
     store_priority: Priority | None = None  # in the store that survives an outage; None: not stored
 
     def at(self, **names: str) -> Topic:
-        """The topic for one camera or one verb, by name."""
+        """The topic for one camera or one command, by name."""
         return Topic(path=self.path.format(**names), spec=self)
 
 
@@ -122,8 +122,8 @@ ALERT_CLIP = TopicSpec(
     media_type=MP4,
     summary="A video around the opening of an alert, on command.",
 )
-COMMAND = TopicSpec(name="command", path="cmd/{verb}", expiry_s=30, summary="A command to the device.")
-RESULT = TopicSpec(name="result", path="cmd/{verb}/result", expiry_s=60, summary="The result of a command.")
+COMMAND = TopicSpec(name="command", path="cmd/{command}", expiry_s=30, summary="A command to the device.")
+RESULT = TopicSpec(name="result", path="cmd/{command}/result", expiry_s=60, summary="The result of a command.")
 
 OF_CAMERA = (CAMERA_STATUS, POSES, STATE, DAILY, ALERT, ALERT_STILL, ALERT_CLIP, SNAPSHOT, DAY)
 TOPIC_SPECS = (STATUS, INFO, HEALTH, SWITCHES, REPORTED, *OF_CAMERA, COMMAND, RESULT)

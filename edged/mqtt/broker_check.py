@@ -89,7 +89,7 @@ def check_broker(broker: MqttConfig, device: str, trials: Sequence[TopicCheck], 
 
     The device's own client id would disconnect its daemon.
     """
-    visit = _Visit(broker, client_id, f"{broker.base}/{device}/{DOCTOR_SPEC.path}")
+    visit = _Visit(broker, client_id, f"{broker.base_topic}/{device}/{DOCTOR_SPEC.path}")
     connection = visit.open()
     report = BrokerReport(connection.version, [], connection.limits, trials)
     try:

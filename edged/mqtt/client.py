@@ -71,9 +71,9 @@ class MqttBus:
         check_tls(broker)
         self._next_broker = broker
         self._device = device
-        self._root = f"{broker.base}/{device}/"
+        self._root = f"{broker.base_topic}/{device}/"
         self._reset_for(broker)
-        self._retained_check = RetainedCheck(self._full_topic(topics.COMMAND.at(verb="+")), self._pass_on)
+        self._retained_check = RetainedCheck(self._full_topic(topics.COMMAND.at(command="+")), self._pass_on)
         self._make_status = make_status
         self._send_queue = SendQueue(options.queue_size)
         self._connection: MqttConnection | None = None  # while connected

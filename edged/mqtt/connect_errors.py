@@ -25,7 +25,7 @@ CURES = {  # of a refused CONNECT
     "Not authorized": CHECK_LOGIN,
     "Bad user name or password": CHECK_LOGIN,
     "Client identifier not valid": "the client id is device.id; give this device one that the broker takes",
-    "Topic name invalid": "the last will's topic begins with mqtt.base; give one that the broker takes",
+    "Topic name invalid": "the last will's topic begins with mqtt.base_topic; give one that the broker takes",
     "Packet too large": "the last will is too large for it; raise its limit",
     "Quota exceeded": "too many clients or messages for the broker; see its limits",
     "Use another server": "set mqtt.host to the broker's new address",

@@ -147,7 +147,7 @@ class Delivery:
         """For `health`."""
         connection = self._connection
         return {
-            "retain": connection.limits.retain if connection else None,
+            "retain_available": connection.limits.retain if connection else None,
             "max_qos": connection.limits.max_qos if connection else None,
             "max_message_bytes": self._max_bytes,
             "refused": self.refusals,
@@ -228,7 +228,7 @@ class Delivery:
     def _taken_again(self, topic: str) -> None:
         if self._refused.pop(topic, None) is not None:
             self._logged.pop((topic, "refused"), None)
-            log.info("broker: %s is taken again", topic)
+            log.info("broker: %s is accepted again", topic)
 
     def _mark_unverified(self) -> None:
         if not self.unverified:

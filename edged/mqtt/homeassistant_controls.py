@@ -80,6 +80,6 @@ def _control(context: EntityContext, key: str, platform: str, name: str, verb: s
         "platform": platform,
         "unique_id": key,
         "name": name,
-        "command_topic": context.topic(COMMAND.at(verb=verb)),
+        "command_topic": context.topic(COMMAND.at(command=verb)),
         "availability": context.device_availability,
     }

@@ -155,7 +155,11 @@ DEVICE_ENTITIES = (
     ),
     _health_sensor("cpu", "CPU", "value_json.device.cpu_percent", unit_of_measurement="%", icon="mdi:cpu-64-bit"),
     _health_sensor(
-        "memory", "Free memory", "value_json.device.memory_free_mb", device_class="data_size", unit_of_measurement="MB"
+        "memory",
+        "Free memory",
+        "value_json.device.memory_available_mb",
+        device_class="data_size",
+        unit_of_measurement="MB",
     ),
     _health_sensor(
         "disk", "Free disk", "value_json.device.disk_free_mb", device_class="data_size", unit_of_measurement="MB"

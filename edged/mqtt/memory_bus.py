@@ -70,7 +70,7 @@ class MemoryBus:
     def stats(self) -> Body:
         """As the real bus reports itself in `health`."""
         stored = {
-            "rows": 0,
+            "messages": 0,
             "unwritten": self.unwritten,
             "bytes": 0,
             "oldest_s": None,
@@ -78,7 +78,7 @@ class MemoryBus:
             "corrupt_files": 0,
         }
         connection = {"connected": self._open, "reason": "", "protocol": None, "reconnects": 0}
-        limits = {"retain": True, "max_qos": 1, "max_message_bytes": None}
+        limits = {"retain_available": True, "max_qos": 1, "max_message_bytes": None}
         duplicate = {"short_connections": 0, "other_device": None}
         refused = {"refused": 0, "refused_topics": {}, "too_large": {}, "unverified": False}
         return {**connection, **duplicate, **limits, **refused, "stored": stored, **asdict(self.counts)}

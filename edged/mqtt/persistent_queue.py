@@ -171,7 +171,7 @@ class PersistentQueue:
             rows = self._counter.counts.waiting
             age_ms = None if self._oldest_ms is None or not rows else max(0, sqlite_queue.now_ms() - self._oldest_ms)
             return {
-                "rows": rows,
+                "messages": rows,
                 "unwritten": len(self._unwritten) + len(self._writing),
                 "bytes": self._size_bytes,
                 "oldest_s": None if age_ms is None else round(age_ms / MS_PER_S),

@@ -47,14 +47,14 @@ def request_picture(
     broker: MqttConfig, device: str, verb: str, arguments: Mapping[str, Any], timeout_s: float, *, picture: str | None
 ) -> tuple[dict[str, Any], bytes | None]:
     """The response to a command, and what it published at `picture`, a topic of the device; raises as `request`."""
-    root, request_id = f"{broker.base}/{device}/", new_id()
+    root, request_id = f"{broker.base_topic}/{device}/", new_id()
     message = OutgoingMessage(
-        topic=root + COMMAND.at(verb=verb).path,
+        topic=root + COMMAND.at(command=verb).path,
         payload=encode({**arguments, "id": request_id}),
         spec=COMMAND,
         queued_ns=time.monotonic_ns(),
     )
-    topics = [root + RESULT.at(verb=verb).path, *([] if picture is None else [root + picture])]
+    topics = [root + RESULT.at(command=verb).path, *([] if picture is None else [root + picture])]
 
     def attempt(node: MqttConfig, version: str, greeting: Greeting) -> tuple[dict[str, Any], bytes | None]:
         one_shot = _OneShot(node, version, greeting)
@@ -84,7 +84,7 @@ def online_devices(broker: MqttConfig) -> list[str]:
         states: dict[str, object] = {}
 
         def on_message(message: IncomingMessage) -> None:
-            device = message.topic.removeprefix(f"{broker.base}/").removesuffix("/status")
+            device = message.topic.removeprefix(f"{broker.base_topic}/").removesuffix("/status")
             body = foreign_json(message.payload)
             if isinstance(body, dict):  # else of another sender
                 states[device] = body.get("state")
@@ -92,7 +92,7 @@ def online_devices(broker: MqttConfig) -> list[str]:
         connection = MqttConnection(node, version, client_id="", on_message=on_message)
         try:
             connection.open()
-            connection.subscribe(f"{broker.base}/+/status")
+            connection.subscribe(f"{broker.base_topic}/+/status")
             end_s = time.monotonic() + STATUS_WAIT_S
             while time.monotonic() < end_s:
                 connection.poll(POLL_S)

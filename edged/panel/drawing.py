@@ -147,7 +147,7 @@ class Drawings:
 
 def _key(camera: str, name: str) -> Key:
     """The key of the configuration that a part of the drawing is."""
-    of = {"masks": ("masks",), "roi": ("roi",), "beds": ("down", "beds")}
+    of = {"masks": ("masks",), "roi": ("roi",), "beds": ("person_down", "beds")}
     of |= {table: (table, "enabled") for table in ("stall", "aisle", "down")}
     return ("cameras", camera, *of.get(name, ("stall", name)))
 

@@ -51,7 +51,7 @@ class Guard:
     ) -> None:
         own = socket.gethostname().lower()
         self._app = app
-        self._names = {"localhost", own, f"{own}.local", *(name.lower() for name in settings.names)}
+        self._names = {"localhost", own, f"{own}.local", *(name.lower() for name in settings.allowed_hosts)}
         self._sessions = BrowserSessions(settings.token.get_secret_value())
         self._tries = TryLimit()
         self._utc_s = utc_s
@@ -83,7 +83,7 @@ class Guard:
         """The answer to a request that goes no further; None: it may."""
         headers, path = request.headers, request.scope["path"]
         if not is_own_host(headers.get("host", ""), self._names):
-            do = "call the page by its address, or add the name to panel.names"
+            do = "call the page by its address, or add the name to panel.allowed_hosts"
             return _error(421, "host", f"{printable(headers.get('host', ''))} is not a name of this page; {do}")
         if request.method not in ("GET", "HEAD"):
             if request.method != "POST" or not is_same_origin(headers, request.scope["scheme"]):
@@ -109,7 +109,7 @@ class Guard:
         if not self._sessions.is_token(token):
             self._tries.failed(address, self._clock_s())
             if self._tries.wait_s(address, self._clock_s()):
-                log.warning("panel: wrong tokens from %s; it has to wait", printable(address))
+                log.warning("panel: wrong tokens from %s; its further attempts are delayed", printable(address))
             return _error(403, "token", "this is not the token of this device")
         self._tries.passed(address)
         answer = JSONResponse({})

@@ -65,6 +65,6 @@ def stop_after(stop: threading.Event, after_s: float, may_end: Callable[[], bool
 
 
 def _exit_now() -> None:
-    log.warning("not closed %g s after the signal: the process ends as it is", STOP_LIMIT_S)
+    log.warning("not closed %g s after the signal: the process ends now", STOP_LIMIT_S)
     logging.shutdown()
     os._exit(0)

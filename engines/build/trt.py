@@ -51,7 +51,7 @@ class TensorRTBuilder:
         except BuildFailed as failure:
             if not _has_weak_typing(self._trt):
                 raise
-            log.warning("%s; once more, typed weakly", failure)
+            log.warning("%s; building again, weakly typed", failure)
         return self._attempt(model, precision, options, timing, strong=False)
 
     def _attempt(

@@ -49,7 +49,7 @@ def test_walk_at_known_stride_has_that_stride_and_speed(stride_hz: float, fps: f
     one = measure_passage(walked(stride_hz, fps))
     assert one is not None
     assert one.stride_hz == pytest.approx(stride_hz, rel=0.03)
-    assert one.speed == pytest.approx(SPEED_M_S / LENGTH_M, rel=0.06)
+    assert one.body_lengths_per_s == pytest.approx(SPEED_M_S / LENGTH_M, rel=0.06)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -106,7 +106,9 @@ def test_passages_of_a_day_have_a_trend_and_an_empty_day_has_none() -> None:
     assert len(monitor.day.passages) == 3
     assert monitor.day.trend()["stride_hz"] == pytest.approx(0.8, abs=0.03)
     assert monitor.day.trend()["fore_ratio"] == pytest.approx(1, abs=0.08)
-    assert GaitDay("2027-01-21").trend() == dict.fromkeys(("stride_hz", "speed", "fore_ratio", "hind_ratio"))
+    assert GaitDay("2027-01-21").trend() == dict.fromkeys(
+        ("stride_hz", "body_lengths_per_s", "fore_ratio", "hind_ratio")
+    )
 
 
 def result(number: int, one: KeypointObservation) -> FrameResult:

@@ -145,7 +145,7 @@ def test_health_of_a_device_is_one_line_of_80_characters(
     monkeypatch.setenv("COLUMNS", "80")
     health = example("health")
     health["process"] |= {"cpu_percent": 161.3, "rss_mb": 1412}
-    health["device"] |= {"cpu_percent": 100.0, "memory_free_mb": 24105, "disk_free_mb": 941200}
+    health["device"] |= {"cpu_percent": 100.0, "memory_available_mb": 24105, "disk_free_mb": 941200}
     fleet = FleetState("edged", lambda: 0)
     fleet.update("edged/barn-east/status", b'{"state": "online"}')
     fleet.update("edged/barn-east/health", json.dumps(health).encode())

@@ -85,7 +85,7 @@ def test_loop_logs_a_fault_once_at_its_begin_and_once_at_its_end(caplog: pytest.
     played(Scripted({1: ModelFault("NaN in simcc_x"), 2: ModelFault("NaN in simcc_x")}), 5)
     assert [record.getMessage() for record in caplog.records if record.name == "edged.loop"] == [
         "camera barn: NaN in simcc_x",
-        "camera barn: frames come through again, 2 given up",
+        "camera barn: frames are processed again; 2 failed",
     ]
 
 

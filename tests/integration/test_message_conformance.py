@@ -37,7 +37,7 @@ def configuration(broker: EmbeddedBroker, folder: Path) -> dict[str, Any]:
     """A clip in a loop, a dark camera, a missing camera, a stall, and people in 3D."""
     return {
         "device": {"id": "box", "state_dir": str(folder / "state")},
-        "mqtt": {"host": broker.host, "port": broker.port, "protocol": "3.1.1", "base": "site"},
+        "mqtt": {"host": broker.host, "port": broker.port, "protocol": "3.1.1", "base_topic": "site"},
         "models": {"store": str(kept(folder / "models", "convnextpose-s", "rootnet")), **LIFTED},
         "publish": {"smoothed": True, "health_interval_s": 1, "daily_interval_s": 10},
         "cameras": {

@@ -24,7 +24,7 @@ from tests.support.health import SPREAD, health, view
 from tests.support.waiting import until
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "prometheus"
-MQTT = {"connected": True, "protocol": "5", "published": 7, "waiting": 2, "stored": {"rows": 3, "oldest_s": None}}
+MQTT = {"connected": True, "protocol": "5", "published": 7, "waiting": 2, "stored": {"messages": 3, "oldest_s": None}}
 BUILD = {"rtmpose-m": {"phase": "building", "share": 0.25}}
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -78,7 +78,8 @@ def test_help_has_the_unit_of_its_metric() -> None:
     assert "# HELP edged_process_cpu_ratio 1: one core.\n" in text
     assert "# HELP edged_camera_since_timestamp_seconds UTC, seconds since 1970.\n" in text
     assert (
-        "# HELP edged_camera_tracks_median_seconds Median life of tracks that ended; no sample when none did.\n" in text
+        "# HELP edged_camera_tracks_median_life_seconds Median life of tracks that ended; no sample when none did.\n"
+        in text
     )
     assert re.findall("# HELP .*null.*", text) == []
     assert re.findall(r"# HELP edged_\w+_(?:seconds|ratio) [^`\n]*(?: ms\b|milliseconds|100:).*", text) == []
@@ -91,7 +92,7 @@ def test_number_that_only_grows_is_a_counter(samples: Samples) -> None:
 
 def test_number_of_waiting_messages_is_a_gauge(samples: Samples) -> None:
     assert samples["edged_mqtt_waiting", ()] == 2
-    assert samples["edged_mqtt_stored_rows", ()] == 3
+    assert samples["edged_mqtt_stored_messages", ()] == 3
 
 
 def test_state_is_a_label(samples: Samples) -> None:

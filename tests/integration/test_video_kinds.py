@@ -279,7 +279,7 @@ def test_damage_is_logged_once_with_its_number(tmp_path: Path, caplog: pytest.Lo
     hub.close()
     assert sum(seen) == 18
     assert caplog.text.count("damaged pictures, until the next key frame") == 1
-    assert "18 pictures were damaged" in caplog.text
+    assert "18 frames were damaged" in caplog.text
 
 
 COLOURS = np.array([[200, 60, 30], [20, 180, 60], [90, 90, 220], [240, 240, 240]], np.uint8)  # BGR

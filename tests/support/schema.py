@@ -31,7 +31,7 @@ def schema_errors(path: str, body: Any) -> list[str]:
     for spec in TOPIC_SPECS:
         if spec is COMMAND or spec.media_type is not None:
             continue
-        if matches(spec.at(camera="+", verb="+").path, path):
+        if matches(spec.at(camera="+", command="+").path, path):
             found = validator(spec.name).iter_errors(body)
             return [f"{path} {'.'.join(map(str, error.absolute_path))}: {error.message}" for error in found]
     return [f"{path}: no such topic"]

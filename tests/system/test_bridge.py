@@ -117,7 +117,7 @@ def test_states_and_alerts_go_up_and_poses_stay(above: Listener, bus: MqttBus) -
 
 
 def test_mqtt_5_properties_survive_the_bridge(above: Listener, bus: MqttBus) -> None:
-    bus.publish(topics.RESULT.at(verb="diagnose"), {}, correlation=b"\1\2")
+    bus.publish(topics.RESULT.at(command="diagnose"), {}, correlation=b"\1\2")
     until(lambda: above.bodies(at("cmd/diagnose/result")))
     sent = next(vars(m.properties) for m in above.messages if m.topic == at("cmd/diagnose/result"))
     assert (sent["ContentType"], sent["CorrelationData"]) == ("application/json", b"\1\2")
@@ -130,10 +130,10 @@ def test_command_comes_down_once_and_its_response_goes_up(central: Broker, above
 
     def obey(request: Request) -> None:
         requests.append(request)
-        bus.publish(topics.RESULT.at(verb="diagnose"), {"id": json.loads(request.payload)["id"], "ok": True})
+        bus.publish(topics.RESULT.at(command="diagnose"), {"id": json.loads(request.payload)["id"], "ok": True})
 
-    bus.subscribe(topics.COMMAND.at(verb="+"), obey)
-    operator = login(central, "operator").model_copy(update={"base": f"{SITE}/edged"})
+    bus.subscribe(topics.COMMAND.at(command="+"), obey)
+    operator = login(central, "operator").model_copy(update={"base_topic": f"{SITE}/edged"})
     assert until(lambda: answer(operator))["ok"]
     ids = [json.loads(request.payload)["id"] for request in requests]
     assert len(ids) == len(set(ids)), "a command that was lost on the way is sent again, with another id"

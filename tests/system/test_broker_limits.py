@@ -160,11 +160,11 @@ def test_large_alert_stays_on_disk_and_small_ones_pass_it(
     for number, size in enumerate((10, 3000, 10)):
         bus.publish(ALERT, {"n": number, **filler(size)})
     until(lambda: numbered(listener, ALERT)[-1:] == [2])
-    until(lambda: bus.stats["stored"]["rows"] == 1)
+    until(lambda: bus.stats["stored"]["messages"] == 1)
     broker.kill()
     broker.lines = (OPEN,)
     broker.start()
-    until(lambda: bus.stats["stored"]["rows"] == 0)
+    until(lambda: bus.stats["stored"]["messages"] == 0)
     assert "message-too-large" not in problems(bus)
 
 
@@ -183,10 +183,10 @@ def test_alert_without_the_right_stays_on_disk_until_it_is_granted(
     detail = until(lambda: problems(bus).get("topics-refused"))
     assert f"{BOX}/cam/a/alert" in detail
     assert f"{BOX}/cam/a/state" not in detail
-    until(lambda: bus.stats["stored"]["rows"] == 3)
+    until(lambda: bus.stats["stored"]["messages"] == 3)
     allow("readwrite #")
     until(lambda: numbered(listener, ALERT) == [0, 1, 2])
-    until(lambda: problems(bus) == {} and bus.stats["stored"]["rows"] == 0)
+    until(lambda: problems(bus) == {} and bus.stats["stored"]["messages"] == 0)
 
 
 @any_version
@@ -251,13 +251,13 @@ def test_box_that_may_not_read_keeps_its_alert_sends_it_once_and_again_when_it_m
     bus.publish(ALERT, {"n": 0})
     until(lambda: "delivery-unverified" in problems(bus))
     time.sleep(3)  # several retries of what is refused
-    assert (bus.stats["stored"]["rows"], numbered(listener, ALERT)) == (1, [0])
+    assert (bus.stats["stored"]["messages"], numbered(listener, ALERT)) == (1, [0])
     allow(everything)
 
     def verified() -> bool:
         bus.publish(topics.HEALTH.at(), {"n": time.monotonic()})  # as a daemon does twice a minute
         time.sleep(0.1)
-        return bool(bus.stats["stored"]["rows"] == 0)
+        return bool(bus.stats["stored"]["messages"] == 0)
 
     until(verified)
     assert (numbered(listener, ALERT), problems(bus)) == ([0, 0], {})

@@ -73,7 +73,7 @@ class Sender:
         self.post(verb, json.dumps({"id": mark, **arguments}).encode(), mark=mark.encode())
         body: dict[str, Any] = json.loads(until(lambda: self._of(mark)).payload)
         assert schema_errors(f"cmd/{verb}/result", body) == []
-        assert (body["verb"], body["id"]) == (verb, mark)
+        assert (body["command"], body["id"]) == (verb, mark)
         return body
 
     def _of(self, mark: str) -> MQTTMessage | None:
@@ -97,7 +97,7 @@ class Site:
             "device": {"id": "box", "state_dir": str(folder / "state")},
             "mqtt": {"port": port, "reconnect_max_s": 1},
             "publish": {"health_interval_s": 1},
-            "commands": {"allow": list(COMMANDS), "reply_topics": ["desk"]},
+            "commands": {"allow": list(COMMANDS), "response_topics": ["desk"]},
             "cameras": {
                 "barn": {"source": clip, "loop": True, "images": True},
                 "yard": {"source": clip, "loop": True, "password": "hunter2"},
@@ -304,7 +304,7 @@ def test_refused_subscription_to_commands_is_logged_once(
         PublishConfig(),
     )
     try:
-        bus.subscribe(COMMAND.at(verb="+"), listener.append)
+        bus.subscribe(COMMAND.at(command="+"), listener.append)
         until(lambda: "edged/box/cmd/+ was refused" in caplog.text)
         broker.kill()
         broker.start()

@@ -127,7 +127,7 @@ def test_callback_gets_its_requests_and_may_raise(
 
     bus = new_bus(mosquitto.port)
     until(lambda: settled(bus))
-    bus.subscribe(topics.COMMAND.at(verb="+"), callback)
+    bus.subscribe(topics.COMMAND.at(command="+"), callback)
     send = ("mosquitto_pub", "-p", str(mosquitto.port), "-V", "5", "-q", "1", "-t", f"{BOX}/cmd/snapshot", "-m", "{}")
     asked = ("-D", "publish", "response-topic", "answers", "-D", "publish", "correlation-data", "7")
 

@@ -187,7 +187,7 @@ def test_daemon_restarted_without_a_broker_loses_no_alert(wire: TcpRelay, new_bu
         first.publish(ALERT, {**HEADERS(ALERT), "id": new_id(), "n": number})
     first.close()
     second = new_bus()
-    assert second.stats["stored"]["rows"] == 30
+    assert second.stats["stored"]["messages"] == 30
     assert received(reader) == []
     wire.state = "up"
     until(lambda: delivered(second), LIMIT_S)

@@ -137,8 +137,8 @@ def test_drawn_stall_is_taken_up_by_the_daemon_and_undone(site: PanelSite, page:
     drawn = load(site.folder, env={}).cameras["stall"]
     assert drawn.stall.floor is not None
     assert np.allclose(drawn.stall.floor, CORNERS, atol=3)
-    assert drawn.down.enabled
-    assert [len(bed) for bed in drawn.down.beds] == [3]
+    assert drawn.person_down.enabled
+    assert [len(bed) for bed in drawn.person_down.beds] == [3]
     card.get_by_role("button", name="Undo the last save").click()
     until(lambda: "floor" not in site.drawings, LIMIT_S)
     expect(card.locator("circle")).to_have_count(0)

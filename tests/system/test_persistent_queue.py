@@ -241,7 +241,7 @@ def test_stats_of_a_waiting_message_give_its_age(file: Path, new_queue: NewQueue
     queue = new_queue(file)
     queue.put(ALERT, message(1, ts=now_ms() - 3_600_000))
     stats = until(lambda: queue.stats["unwritten"] == 0 and queue.stats)
-    assert stats["rows"] == 1
+    assert stats["messages"] == 1
     assert 3600 <= stats["oldest_s"] < 3700
     assert stats["durable"]
 

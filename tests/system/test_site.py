@@ -136,7 +136,7 @@ def test_command_of_an_unauthorized_user_is_refused(
 ) -> None:
     bus = new_bus(provisioned("barn-east"))
     requests: list[Request] = []
-    bus.subscribe(topics.COMMAND.at(verb="+"), requests.append)
+    bus.subscribe(topics.COMMAND.at(command="+"), requests.append)
     until(lambda: bus.connected)
     with pytest.raises(BrokerLost) as raised:
         request(login(site, name), "barn-east", "diagnose", {}, 1.0)

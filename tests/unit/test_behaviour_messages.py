@@ -137,12 +137,12 @@ def test_day_of_a_stall_separates_minutes_and_event_counts(headers: HeaderFactor
 
 def test_day_of_an_aisle_has_the_medians_of_its_passages(headers: HeaderFactory) -> None:
     passages: list[dict[str, float | None]] = [
-        {"stride_hz": hz, "speed": 0.8, "fore_ratio": None, "hind_ratio": 1.0} for hz in (0.9, 1.1, 1.3)
+        {"stride_hz": hz, "body_lengths_per_s": 0.8, "fore_ratio": None, "hind_ratio": 1.0} for hz in (0.9, 1.1, 1.3)
     ]
     body = daily_message(
         headers, "aisle", DailyTotals(date="2026-03-01"), gait=GaitDay("2026-03-01", passages), closed=False
     )
-    gait = {"passages": 3, "stride_hz": 1.1, "speed": 0.8, "fore_ratio": None, "hind_ratio": 1.0}
+    gait = {"passages": 3, "stride_hz": 1.1, "body_lengths_per_s": 0.8, "fore_ratio": None, "hind_ratio": 1.0}
     assert content("cam/aisle/daily", body)["gait"] == gait
 
 

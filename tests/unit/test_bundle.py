@@ -122,10 +122,10 @@ def test_bundle_overrides_the_site_and_a_technician_overrides_the_bundle(
 ) -> None:
     etc = root / "etc" / "edged"
     (etc / "conf.d").mkdir(parents=True)
-    (etc / "edged.toml").write_text('[mqtt]\nport = 1\nbase = "farm"\n')
+    (etc / "edged.toml").write_text('[mqtt]\nport = 1\nbase_topic = "farm"\n')
     (etc / "conf.d" / "90-local.toml").write_text('[mqtt]\nhost = "10.0.0.9"\n')
     config = checked_config(bundle_layers(read_bundle(stick), root, tmp_path))
-    assert (config.mqtt.base, config.mqtt.port, config.mqtt.host) == ("farm", 8884, "10.0.0.9")
+    assert (config.mqtt.base_topic, config.mqtt.port, config.mqtt.host) == ("farm", 8884, "10.0.0.9")
 
 
 def test_error_names_the_line_without_the_secret(stick: Path, root: Path, tmp_path: Path) -> None:

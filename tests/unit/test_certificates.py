@@ -61,7 +61,13 @@ def test_certificate_is_a_problem_from_30_days_before_its_end(days: int, want: s
     now_ms = round(datetime(2026, 1, 2, 12, tzinfo=timezone.utc).timestamp() * 1000)
     end_ms = now_ms + days * MS_PER_DAY
     assert expiry(end_ms, now_ms) == want
-    device = {"disk_used_percent": 1, "memory_free_mb": 1, "memory_total_mb": 1, "temperature_c": 1, "throttle": None}
+    device = {
+        "disk_used_percent": 1,
+        "memory_available_mb": 1,
+        "memory_total_mb": 1,
+        "temperature_c": 1,
+        "throttle": None,
+    }
     body = {"device": {**device, "hardware_throttling": None}, "cameras": {}, "models": {}, "clock": {"synced": True}}
     found = ProblemTracker().update({**body, "certificates_end_ts": {"broker": end_ms}}, 0, utc_ms=now_ms)
     assert [(problem.code, problem.source) for problem, _ in found] == [("certificate-expiry", "broker")] * bool(want)

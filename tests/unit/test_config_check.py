@@ -199,12 +199,14 @@ def test_invalid_key_causes_no_other_problem(text: str, want: list[str], tmp_pat
             "F:4 cameras.a.stall.zones.hay = [[0.0, 0.0], [4.0, 4.0], [9.0, 9.0]]: its corners lie on one line",
         ),
         (
-            '[cameras.a]\nsource = "0"\ndown.enabled = true\ndown.beds = [[[0, 0], [9, 9], [9, 0], [0, 9]]]\n'
+            '[cameras.a]\nsource = "0"\nperson_down.enabled = true\n'
+            "person_down.beds = [[[0, 0], [9, 9], [9, 0], [0, 9]]]\n"
             "stall.floor = [[20, 470], [400, 470], [330, 230], [90, 230]]\nstall.floor_m = [4, 3.5]",
-            "F:4 cameras.a.down.beds[0] = [[0.0, 0.0], [9.0, 9.0], [9.0, 0.0], [0.0, 9.0]]: its outline crosses itself",
+            "F:4 cameras.a.person_down.beds[0] = [[0.0, 0.0], [9.0, 9.0], [9.0, 0.0], [0.0, 9.0]]: its outline "
+            "crosses itself",
         ),
         (
-            '[cameras.a]\nsource = "0"\ndown.enabled = true\nstall.floor = [[20, 470], [400, 470], [330, 230]]\n'
+            '[cameras.a]\nsource = "0"\nperson_down.enabled = true\nstall.floor = [[20, 470], [400, 470], [330, 230]]\n'
             "stall.floor_m = [4, 3.5]",
             "F:5 cameras.a.stall.floor_m = [4.0, 3.5]: a floor of known size has 4 corners, not 3; draw it so",
         ),

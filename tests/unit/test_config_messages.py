@@ -109,8 +109,8 @@ ROWS = {
         "must be 2 whole numbers, 16..16384 px; write size = [1280, 720]",
     ),
     "list_without_its_lists": (
-        CAMERA + "down.beds = [[0, 0], [1, 1],\n [2, 0]]",
-        "F:3 cameras.a.down.beds = [[0, 0], [1, 1], [2, 0]]: must be a list of lists, each of at least 3 points "
+        CAMERA + "person_down.beds = [[0, 0], [1, 1],\n [2, 0]]",
+        "F:3 cameras.a.person_down.beds = [[0, 0], [1, 1], [2, 0]]: must be a list of lists, each of at least 3 points "
         "[x, y], -16384..16384 px; write beds = [[[100, 500], [300, 500], [280, 400], [120, 400]]]",
     ),
     "list_of_too_many_lists": (
@@ -187,7 +187,7 @@ ROWS = {
         "it of HTTP: configs/README.md",
     ),
     "foaling_window_the_wrong_way_round": (
-        CAMERA + "stall.foaling_window = { begin = 2027-04-15, end = 2027-03-01 }",
+        CAMERA + "stall.foaling_window = { start = 2027-04-15, end = 2027-03-01 }",
         "F:3 cameras.a.stall.foaling_window: begin must not be after end; swap them",
     ),
     "unknown_table": ("[camera.a]\nfps = 3", "F:1 camera: is not a known key; did you mean cameras?"),
@@ -201,18 +201,18 @@ ROWS = {
         'F:1 models.detector = "a\\n": must be 1 to 63 of a-z 0-9 _ -, a letter or digit first',
     ),
     "topic": (
-        'mqtt.base = "/edged/#"',
-        'F:1 mqtt.base = "/edged/#": must be topic levels, like site/edged; no space, # or +, no / at either end, '
-        "no $ in front",
+        'mqtt.base_topic = "/edged/#"',
+        'F:1 mqtt.base_topic = "/edged/#": must be topic levels, like site/edged; no space, # or +, no / at '
+        "either end, no $ in front",
     ),
     "topic_of_two_lines": (
-        'mqtt.base = "site\\u0000"',
-        'F:1 mqtt.base = "site\\u0000": must be topic levels, like site/edged; no space, # or +, no / at either end, '
-        "no $ in front",
+        'mqtt.base_topic = "site\\u0000"',
+        'F:1 mqtt.base_topic = "site\\u0000": must be topic levels, like site/edged; no space, # or +, no / at '
+        "either end, no $ in front",
     ),
     "topic_longer_than_a_broker_takes": (
-        f'mqtt.base = "{"x" * 1025}"',
-        f'F:1 mqtt.base = "{"x" * 71}…: must be 1024 bytes or less; every topic begins with it',
+        f'mqtt.base_topic = "{"x" * 1025}"',
+        f'F:1 mqtt.base_topic = "{"x" * 71}…: must be 1024 bytes or less; every topic begins with it',
     ),
     "address_for_host": (
         'mqtt.host = "mqtt://10.0.0.2:1883"',

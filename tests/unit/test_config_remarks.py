@@ -15,7 +15,7 @@ FLOOR = "floor = [[20, 470], [400, 470], [330, 230], [90, 230]]\n"
 CAMERA = '[cameras.a]\nsource = "0"\n'
 NESTED = "zones.feeder = [[90, 300], [99, 300], [99, 330]]\nzones.water = [[90, 300], [99, 300], [98, 310]]"
 STALL = f"[cameras.a.stall]\nenabled = true\n{FLOOR}"
-DOWN = "down.enabled = true\n[cameras.a.stall]\nfloor_m = [4, 3.5]\n" + FLOOR
+DOWN = "person_down.enabled = true\n[cameras.a.stall]\nfloor_m = [4, 3.5]\n" + FLOOR
 RTSP = '[cameras.a]\nsource = "rtsp://10.0.0.1/a"\n'
 
 
@@ -53,7 +53,7 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
         (CAMERA + "[cameras.a.stall]\nenabled = true", "F:3 cameras.a.stall: without a floor no wall is known"),
         (CAMERA + STALL + "open_sides = [0, 1, 2, 3]", "F:6 cameras.a.stall.open_sides = [0, 1, 2, 3]: no side is"),
         (
-            CAMERA + STALL + "foaling_window = { begin = 2020-01-01, end = 2020-02-01 }",
+            CAMERA + STALL + "foaling_window = { start = 2020-01-01, end = 2020-02-01 }",
             "F:6 cameras.a.stall.foaling_window: ended on 2020-02-01, so foaling-suspected never rings",
         ),
         (CAMERA + "fps = 2\n" + STALL, "F:3 cameras.a.fps = 2.0: pawing and weaving need 7 Hz or more"),
@@ -71,10 +71,10 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
             'F:3 cameras.a.classes = ["horse"]: no person is looked for, so [down]',
         ),
         (CAMERA + "fps = 1.5\ndown.after_s = 5\n" + DOWN, "F:3 cameras.a.fps = 1.5: person-down needs 8 frames within"),
-        (CAMERA + "down.after_s = 9", "F:3 cameras.a.down: nothing reads this table until it is enabled"),
+        (CAMERA + "person_down.after_s = 9", "F:3 cameras.a.person_down: nothing reads this table until it is enabled"),
         (
             CAMERA + DOWN + '[models]\npose = { horse = "rtmpose-m-ap10k" }',
-            "F:3 cameras.a.down.enabled = true: needs key",
+            "F:3 cameras.a.person_down.enabled = true: needs key",
         ),
         (
             RTSP + "tls_verify = false",

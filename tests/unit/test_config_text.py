@@ -125,7 +125,7 @@ def test_each_key_shows_where_it_comes_from(tmp_path: Path) -> None:
     assert f'host = "h"  # {file}:2\n' in shown
     assert "port = 1  # environment EDGED_MQTT__PORT\n" in shown
     assert f'password = "***"  # credential {secret}\n' in shown
-    assert 'base = "edged"  # default\n' in shown
+    assert 'base_topic = "edged"  # default\n' in shown
 
 
 CAMERA = '[cameras.a]\nsource = "0"\n'

@@ -54,7 +54,7 @@ class Box:
         }
         self.now_s = 0.0
         self.dispatcher = CommandDispatcher(
-            self.bus, HEADERS, table, allow, root=ROOT, reply_topics=["site"], clock=lambda: self.now_s
+            self.bus, HEADERS, table, allow, root=ROOT, response_topics=["site"], clock=lambda: self.now_s
         )
 
     def _do(self, command: Any) -> CommandResult:
@@ -189,7 +189,7 @@ def test_invalid_id_is_left_out(named: object) -> None:
 @pytest.mark.parametrize("verb", ["", "Reload", "x" * 33, "é"])
 def test_invalid_verb_is_replied_to_as_unknown(verb: str) -> None:
     box = Box("reload")
-    assert box.send(verb)["verb"] == "unknown"
+    assert box.send(verb)["command"] == "unknown"
     assert box.topic == "cmd/unknown/result"
 
 
@@ -247,7 +247,7 @@ def test_bug_in_a_handler_is_logged_and_replied_to(caplog: pytest.LogCaptureFixt
 
     answer = Box("reload", reload=stumble).send("reload")
     assert answer["error"]["got"] == "ZeroDivisionError"
-    assert "command reload: a bug" in caplog.text
+    assert "command reload: unexpected error" in caplog.text
 
 
 def test_after_reply_is_called_once_the_reply_is_published() -> None:

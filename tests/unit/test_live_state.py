@@ -51,6 +51,6 @@ def test_without_a_horse_model_no_keypoint_of_a_horse_counts() -> None:
 
 def test_floor_on_which_people_should_not_lie_is_a_drawing_whose_view_is_watched() -> None:
     floor = {"floor": [[80, 700], [1200, 700], [1000, 300], [300, 300]], "floor_m": [4.0, 3.5]}
-    cameras = {"hall": {"source": "0", "stall": floor, "down": {"enabled": True}}, "yard": {"source": "1"}}
+    cameras = {"hall": {"source": "0", "stall": floor, "person_down": {"enabled": True}}, "yard": {"source": "1"}}
     state = LiveState(Config.model_validate({"cameras": cameras}), MODELS, display=False)
     assert state.monitored.floors == {"hall": state.cameras["hall"].stall}

@@ -42,7 +42,7 @@ def gate(roi: tuple[int, int, int, int] | None = None, **options: Any) -> Motion
 
 
 def test_unchanged_images_are_still_but_for_the_first_and_those_of_the_keep_alive() -> None:
-    assert still(gate(keep_alive_s=0.6), *[scene()] * 8) == [False, True, True, False, True, True, False, True]
+    assert still(gate(refresh_s=0.6), *[scene()] * 8) == [False, True, True, False, True, True, False, True]
 
 
 def test_frames_are_still_only_after_the_rest_time() -> None:
@@ -104,7 +104,7 @@ def test_held_subject_is_the_last_one_under_its_id_and_says_so() -> None:
 
 
 def test_subject_keeps_its_id_however_long_nothing_moves() -> None:
-    run = Held(motion_gate=ALWAYS | {"keep_alive_s": 5})
+    run = Held(motion_gate=ALWAYS | {"refresh_s": 5})
     ids = {run.frame().subjects[0].id for _ in range(round(12 / 0.04))}
     assert ids == {1}
     assert run.backend.detected == [True] * 3
@@ -140,6 +140,6 @@ def test_gate_follows_the_stall_unless_it_is_set(mode: str, stall: bool, gates: 
 
 
 def test_clock_of_the_gate_is_that_of_the_recording() -> None:
-    image, one = scene(), gate(keep_alive_s=1)
+    image, one = scene(), gate(refresh_s=1)
     times = [Frame(camera="a", seq=0, captured_ns=i, recorded_ns=i * NS_PER_S, image=image) for i in range(3)]
     assert [one.is_still(each) for each in times] == [False] * 3

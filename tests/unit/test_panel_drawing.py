@@ -78,10 +78,10 @@ def test_saved_drawing_is_in_effect_and_others_stay(box: Box, drawings: Drawings
 def test_beds_are_saved_with_their_floor_and_taken_away(box: Box, drawings: Drawings) -> None:
     whole = {"floor": FLOOR, "floor_m": [4.0, 3.5], "down": True, "beds": [ZONE]}
     assert drawings.change("a", parse_drawing(whole), save=True)["problems"] == []
-    assert box.config.cameras["a"].down.beds == (tuple(map(tuple, ZONE)),)
+    assert box.config.cameras["a"].person_down.beds == (tuple(map(tuple, ZONE)),)
     assert drawings.show("a")["drawing"]["down"]
     assert drawings.change("a", parse_drawing({}), save=True)["problems"] == []
-    assert (box.config.cameras["a"].down.beds, box.config.cameras["a"].down.enabled) == ((), False)
+    assert (box.config.cameras["a"].person_down.beds, box.config.cameras["a"].person_down.enabled) == ((), False)
 
 
 def test_undo_goes_back_and_forth(box: Box, drawings: Drawings) -> None:
@@ -112,7 +112,7 @@ def test_cleared_drawing_takes_everything_away(box: Box, drawings: Drawings) -> 
             "crosses itself: side 0 from (0, 0) to (90, 90) and side 2 from (90, 0) to (0, 90)",
         ),
         ({"zones": {"hay": BOW}}, "a.stall.zones.hay"),
-        ({"beds": [BOW]}, "a.down.beds[0]"),
+        ({"beds": [BOW]}, "a.person_down.beds[0]"),
         ({"beds": [[[0, 0], [5, 5], [9, 9]]]}, "lie on one line"),
         ({"down": True}, "down needs a floor of known size"),
         ({"masks": [[[0, 0], [700, 0], [0, 90]]]}, "inside the upright image"),

@@ -24,7 +24,7 @@ HOST = "10.0.0.5:8443"
 
 
 def guard() -> Guard:
-    settings = PanelConfig.model_validate({"enabled": True, "token": TOKEN, "names": ["barn.example"]})
+    settings = PanelConfig.model_validate({"enabled": True, "token": TOKEN, "allowed_hosts": ["barn.example"]})
     return Guard(JSONResponse({"reached": True}), settings, lambda: 1000.0, lambda: 50.0)
 
 

@@ -214,7 +214,7 @@ def test_smoothed_keypoints_are_given_in_addition_to_raw_ones() -> None:
 
 
 def test_lift_and_intrinsics_reach_the_backend() -> None:
-    intrinsics = {"fx": 900, "fy": 800, "cx": 310, "cy": 250, "tilt": 20}
+    intrinsics = {"fx": 900, "fy": 800, "cx": 310, "cy": 250, "tilt_deg": 20}
     run = PipelineRun(lift=True, intrinsics=intrinsics, track={"min_hits": 1})
     (subject,) = run.frame().subjects
     assert subject.pose3d is BODY

@@ -10,7 +10,7 @@ from edged.device.problems import ProblemTracker, broker_problems
 
 DEVICE = {
     "disk_used_percent": 50.0,
-    "memory_free_mb": 4000,
+    "memory_available_mb": 4000,
     "memory_total_mb": 8000,
     "temperature_c": 50.0,
     "hardware_throttling": None,
@@ -50,7 +50,7 @@ def test_figure_between_its_limits_keeps_the_problem_as_it_was() -> None:
 
 
 def test_little_free_memory_is_a_problem() -> None:
-    assert found(ProblemTracker(), body(memory_free_mb=300)) == [("memory-nearly-full", "device", 0)]
+    assert found(ProblemTracker(), body(memory_available_mb=300)) == [("memory-nearly-full", "device", 0)]
 
 
 def test_throttling_and_over_current_are_two_problems() -> None:
@@ -115,7 +115,7 @@ WELL = {
     "reason": "",
     "short_connections": 1,
     "other_device": None,
-    "retain": True,
+    "retain_available": True,
     "max_qos": 1,
     "max_message_bytes": None,
     "refused_topics": {},
@@ -130,7 +130,7 @@ WELL = {
         ({"reason": "refused"}, "broker-lost", "refused"),
         ({"other_device": "cameras: yard"}, "id-in-use", "cameras: yard"),
         ({"short_connections": 4}, "id-in-use", "device.id"),
-        ({"retain": False}, "broker-no-retain", "subscribes later"),
+        ({"retain_available": False}, "broker-no-retain", "subscribes later"),
         ({"max_qos": 0}, "broker-qos-0", "lost"),
         ({"refused_topics": {"a/alert": "Not authorized"}}, "topics-refused", "a/alert: Not authorized"),
         ({"too_large": {"a/health": 2300}, "max_message_bytes": 1744}, "message-too-large", "a/health (2300 bytes)"),

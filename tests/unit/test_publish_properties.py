@@ -10,7 +10,7 @@ from edged.mqtt.v5 import publish_properties
 
 
 def answer(correlation: bytes | None) -> OutgoingMessage:
-    spec = RESULT.at(verb="reload").spec
+    spec = RESULT.at(command="reload").spec
     return OutgoingMessage(topic="a/cmd/reload/result", payload=b"{}", spec=spec, correlation=correlation)
 
 

@@ -46,7 +46,7 @@ CHANGES: dict[str, tuple[dict[str, Any], list[str], tuple[str, ...]]] = {
     "people in space": (cameras(lift=True), ["models"], ("barn", "yard")),
     "threads": ({"compute": {"threads": 1}}, ["models"], ("barn", "yard")),
     "the password": ({"mqtt": {"username": "me", "password": "x"}}, ["broker connection"], ()),
-    "the base topic": ({"mqtt": {"base": "site"}}, ["everything"], ()),
+    "the base topic": ({"mqtt": {"base_topic": "site"}}, ["everything"], ()),
     "the device": ({"device": {"id": "other"}}, ["everything"], ()),
     "the queue": ({"publish": {"queue_size": 9}}, ["everything"], ()),
     "the store": ({"models": {"store": "/elsewhere"}}, ["everything"], ("barn", "yard")),

@@ -168,7 +168,7 @@ def test_what_every_device_would_refuse_is_not_published(text: str, named: str, 
     [
         "throttle.cool_c = 90",  # they may have a higher hot_c
         "cameras.a.classes = ['cow']",  # and another detector
-        "[cameras.a]\nstall.enabled = true\ndown.enabled = true",  # and a drawing
+        "[cameras.a]\nstall.enabled = true\nperson_down.enabled = true",  # and a drawing
         "[cameras.a]\nsize = [640, 480]\nmasks = [[[0, 0], [9, 600], [0, 600]]]",  # and be turned
         "cameras.a.static_region.label = 'person'",  # and its box
         "[profiles.night.cameras.b]\nfps = 1",

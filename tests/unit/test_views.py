@@ -34,8 +34,8 @@ def mosquitto_sub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("mosquitto_sub")
 def test_subscribe_hint_names_the_configured_broker() -> None:
-    text = how_to_subscribe(MqttConfig(host="10.0.0.2", port=1884, base="farm"), "box")
-    assert " watch --host 10.0.0.2 --port 1884 --base farm\n" in text
+    text = how_to_subscribe(MqttConfig(host="10.0.0.2", port=1884, base_topic="farm"), "box")
+    assert " watch --host 10.0.0.2 --port 1884 --base-topic farm\n" in text
     assert "mosquitto_sub -h 10.0.0.2 -p 1884 -v -t 'farm/box/#'" in text
 
 

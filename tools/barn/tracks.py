@@ -24,7 +24,7 @@ class Gate:
 
     sees_px: float
     rest_s: float = DEFAULTS.rest_s
-    keep_alive_s: float = DEFAULTS.keep_alive_s
+    refresh_s: float = DEFAULTS.refresh_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ class _Gated:
     def __call__(self, true_xy: F64, observation: KeypointObservation) -> KeypointObservation:
         t_s, gate = observation.t_s, self._gate
         moved = self._reference is None or bool(np.linalg.norm(true_xy - self._reference, axis=1).max() >= gate.sees_px)
-        if moved or t_s - self._reference_s >= gate.keep_alive_s:
+        if moved or t_s - self._reference_s >= gate.refresh_s:
             self._reference, self._reference_s = true_xy, t_s
             self._moved_s = t_s if moved else self._moved_s
         elif self._last is not None and t_s - self._moved_s >= gate.rest_s:

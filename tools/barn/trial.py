@@ -82,7 +82,7 @@ def logged_day(
         begin_s, end_s = (start_min * S_PER_MIN + S_PER_MIN * minutes for minutes in AROUND_MIN)
         acts = [act for act in acts if begin_s <= act.begin_s < end_s]
     view = View(dropped=dropped, gate=gate)
-    foaling_window = FoalingWindowConfig(begin=DATE.date(), end=DATE.date()) if trouble == "foaling" else None
+    foaling_window = FoalingWindowConfig(start=DATE.date(), end=DATE.date()) if trouble == "foaling" else None
     monitor = make_monitor(view, idle_hz=idle_hz, feeding_times=("06:30", "17:00"), foaling_window=foaling_window)
     outcome = Outcome(seed=seed, trouble=trouble, dropped=dropped, started_min=_start_min(acts, trouble))
     gap = NO_GAP if trouble == CROWDED or only_trouble else _gap(rng)

@@ -229,7 +229,7 @@ CHECKS = (check_accepted, check_switches, check_pictures, check_alert_of_a_lost_
 def one_mosquitto() -> Iterator[tuple[MqttConfig, Mapping[str, Any]]]:
     """How the device connects, and how Home Assistant does."""
     with mosquitto() as port:
-        yield MqttConfig(port=port, base=DEVICE.base), {"port": port, "protocol": "5"}
+        yield MqttConfig(port=port, base_topic=DEVICE.base), {"port": port, "protocol": "5"}
 
 
 @contextmanager
@@ -245,7 +245,7 @@ def three_nats() -> Iterator[tuple[MqttConfig, Mapping[str, Any]]]:
             cluster.start()
             tls = {"enabled": True, "ca": cluster.ca}
             login = {"port": cluster.ports[0], "hosts": cluster.addresses[1:], "protocol": "3.1.1", "tls": tls}
-            device = {**login, "username": DEVICE.id, "password": "secret", "base": DEVICE.base}
+            device = {**login, "username": DEVICE.id, "password": "secret", "base_topic": DEVICE.base}
             ours = {"port": cluster.ports[2], "protocol": "3.1.1", "certificate": cluster.ca.read_text()}
             yield MqttConfig.model_validate(device), {**ours, "username": "homeassistant", "password": "h-secret"}
         finally:

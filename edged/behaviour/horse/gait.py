@@ -26,7 +26,7 @@ from edged.frame import F64, FrameResult
 from edged.units import NS_PER_S
 
 T = THRESHOLDS.gait
-TREND_FIELDS = ("stride_hz", "speed", "fore_ratio", "hind_ratio")
+TREND_FIELDS = ("stride_hz", "body_lengths_per_s", "fore_ratio", "hind_ratio")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Passage:
     seconds: float
     strides: float
     stride_hz: float
-    speed: float  # body lengths per second
+    body_lengths_per_s: float  # of the trunk
     fore_ratio: float | None  # time of the left step over that of the right one; 1: even
     hind_ratio: float | None
 
@@ -127,7 +127,7 @@ def measure_passage(observations: Sequence[KeypointObservation], body_length_px:
         seconds=round(seconds, 2),
         strides=round(seconds * stride_hz, 1),
         stride_hz=round(stride_hz, 2),
-        speed=round(speed, 2),
+        body_lengths_per_s=round(speed, 2),
         fore_ratio=_step_ratio(grid_s, offsets[0], offsets[1], stride_hz) if ratios else None,
         hind_ratio=_step_ratio(grid_s, offsets[2], offsets[3], stride_hz) if ratios else None,
     )

@@ -195,7 +195,7 @@ class StallMonitor:
 
     def _is_expecting(self, local: datetime) -> bool:
         window = self.stall.foaling_window
-        return window is not None and window.begin <= local.date() <= window.end
+        return window is not None and window.start <= local.date() <= window.end
 
     def _lying_last_day_min(self, now_s: float) -> float:
         day = self._counts.totals(24 * 60, now_s)

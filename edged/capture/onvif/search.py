@@ -81,7 +81,7 @@ class CameraSearch:
         try:
             return self._device(camera, end_s).facts().serial == self._serial
         except CameraLost as error:
-            log.info("%s does not tell its serial number: %s", camera.host, error)
+            log.info("%s does not report its serial number: %s", camera.host, error)
             return False
 
     def _are_one(self, cameras: list[FoundCamera], end_s: float) -> bool:
@@ -90,7 +90,7 @@ class CameraSearch:
         try:
             return all(hosts <= self._device(camera, end_s).addresses() for camera in cameras)
         except CameraLost as error:
-            log.info("a camera does not tell its addresses: %s", error)
+            log.info("a camera does not report its addresses: %s", error)
             return False
 
     def _device(self, camera: FoundCamera, end_s: float) -> OnvifDevice:

@@ -135,7 +135,7 @@ class VideoStream:
                 )
                 log.warning(text, self._name, self._path, plural(unstarted, "packet"))
             if self._ended_early:
-                log.warning("camera %s: %s ends early, is it whole?", self._name, self._path)
+                log.warning("camera %s: %s ends early; it may be cut off", self._name, self._path)
             raise EndOfSource(f"{self._position} frames read")
         self._earlier_ns += self._times.end_ns
         rewindable = self._decoded > 0 and self._path.suffix.lower() in SEEKABLE_SUFFIXES

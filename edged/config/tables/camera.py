@@ -74,7 +74,7 @@ class IntrinsicsConfig(Section):
     cx: Px = Field(description="Principal point x.", examples=[640.2])
     cy: Px = Field(description="Principal point y.", examples=[358.7])
     distortion: tuple[Number, ...] = Field((), max_length=8, description="OpenCV order k1 k2 p1 p2 k3 k4 k5 k6.")
-    tilt: Number = Field(
+    tilt_deg: Number = Field(
         0,
         ge=-90,
         le=90,
@@ -91,11 +91,9 @@ class StaticRegionConfig(Section):
 
 
 class QualityConfig(Section):
-    """Limits of a usable image. A frame outside them is published with its quality figures and without subjects.
+    """Limits of a usable image. A frame outside them is published with its quality figures and without subjects."""
 
-    Source: outside them more subjects are missed than found (`python -m tools.robustness`).
-    """
-
+    # Source: outside these limits more subjects are missed than found (`python -m tools.robustness`).
     enabled: Flag = Field(True, description="Check every frame.")
     min_brightness: Grey = Field(6, description="Darker on average: `dark`.")
     max_brightness: Grey = Field(250, description="Brighter on average: `bright`.")
@@ -145,7 +143,7 @@ class MotionGateConfig(Section):
     rest_s: Seconds = Field(
         10, ge=0, le=3600, description="Nothing must have moved for this long before a frame goes without models."
     )
-    keep_alive_s: Seconds = Field(2, gt=0, le=5, description="The models run at least this often, whatever moves.")
+    refresh_s: Seconds = Field(2, gt=0, le=5, description="The models run at least this often, whatever moves.")
 
 
 class CameraConfig(Section):
@@ -167,7 +165,8 @@ class CameraConfig(Section):
     )
     tls_verify: Flag = Field(
         True,
-        description="Accept an `rtsps://` camera only with a valid certificate. False: encrypted, but with anybody.",
+        description="Accept an `rtsps://` camera only with a valid certificate. False: encrypted, but whoever answers "
+        "is taken for the camera.",
     )
     tls_server_name: ServerName = Field(
         "", description="Name that an `rtsps://` camera's certificate is for. Empty: the host of its address."
@@ -261,17 +260,17 @@ class CameraConfig(Section):
     motion_gate: MotionGateConfig = table()
     stall: StallConfig = table()
     aisle: AisleConfig = table()
-    down: DownConfig = table()
+    person_down: DownConfig = table()
 
     @model_validator(mode="after")
     def _check_down(self) -> CameraConfig:
         """Raises ValueError where `down` cannot work, or would tell what `people` keeps back."""
-        if self.down.enabled and self.stall.floor_m is None:
+        if self.person_down.enabled and self.stall.floor_m is None:
             raise ValueError(
                 "down needs a floor of known size; draw it at the page or by edged calibrate, as stall.floor and "
                 "stall.floor_m, with stall.enabled = false"
             )
-        if self.down.enabled and self.hides_people:
+        if self.person_down.enabled and self.hides_people:
             raise ValueError('down tells how people lie; set stall.people = "poses", or leave it out')
         return self
 

@@ -64,8 +64,8 @@ class FleetConfig(Section):
 
     group: Name | None = Field(
         None,
-        description="Group whose messages on `<mqtt.base>/fleet/<group>/desired` are followed. Left out: none. With a "
-        "group the nightly look for a release is left to the fleet.",
+        description="Group whose messages on `<mqtt.base_topic>/fleet/<group>/desired` are followed. Left out: none. "
+        "With a group the nightly look for a release is left to the fleet.",
         examples=["barns"],
     )
 

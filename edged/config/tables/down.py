@@ -1,4 +1,4 @@
-"""`[cameras.<name>.down]`: people who lie on the floor where nobody should."""
+"""`[cameras.<name>.person_down]`: people who lie on the floor where nobody should."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class MqttConfig(Section):
     websocket_path: Secret = Field(
         SecretStr(""), description="Path of the WebSocket, with its query. Empty: /mqtt, as most brokers have it."
     )
-    base: Topic = Field("edged", description="First topic level(s), before the device id.")
+    base_topic: Topic = Field("edged", description="First topic level(s), before the device id.")
     username: Line = Field("", description="User name. Empty: anonymous or certificate identity.")
     password: Secret = Field(SecretStr(""), description="Password. Better kept in the credential `mqtt.password`.")
     protocol: Literal["auto", "5", "3.1.1"] = Field(
@@ -180,7 +180,7 @@ class HomeAssistantConfig(Section):
     """MQTT discovery: Home Assistant finds the device and its cameras without configuration."""
 
     enabled: Flag = Field(False, description="Publish discovery messages. Switched off again, the entities go away.")
-    prefix: Topic = Field("homeassistant", description="Discovery prefix, as set in Home Assistant.")
+    discovery_prefix: Topic = Field("homeassistant", description="As set in Home Assistant.")
 
 
 class CommandsConfig(Section):
@@ -192,7 +192,7 @@ class CommandsConfig(Section):
         "`diagnose` reveal more, `restart-camera`, `set-rate` and `reload` change what the device does, `test-alert` "
         "rings an alarm.",
     )
-    reply_topics: tuple[Topic, ...] = Field(
+    response_topics: tuple[Topic, ...] = Field(
         (),
         max_length=16,
         description="Topics at and below which an answer may go when the command's MQTT 5 response topic asks for it; "

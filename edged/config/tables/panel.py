@@ -24,7 +24,7 @@ Host = Annotated[str, AfterValidator(check_host), Field(min_length=1)]
 
 
 class PanelConfig(Section):
-    """The technician's page: live pictures, drawing, alerts and problems in a browser, for who has the token."""
+    """The technician's page: live pictures, drawing, alerts and problems in a browser, for those who have the token."""
 
     enabled: Flag = Field(False, description="Serve the page.")
     host: Host = Field(
@@ -32,7 +32,7 @@ class PanelConfig(Section):
     )
     port: Int = Field(8443, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
     token: Annotated[Secret, AfterValidator(_check_token)] = Field(
-        SecretStr(""), description="What is asked for at the page. Better kept in the credential `panel.token`."
+        SecretStr(""), description="Access token that the page asks for. Better kept in the credential `panel.token`."
     )
     cert: FilePath | None = Field(
         None,
@@ -42,9 +42,9 @@ class PanelConfig(Section):
     key: FilePath | None = Field(
         None, description="Its key (PEM, not password-protected).", examples=["/etc/edged/panel.key"]
     )
-    names: tuple[Host, ...] = Field(
+    allowed_hosts: tuple[Host, ...] = Field(
         (),
-        description="Names under which browsers call the page, beside its addresses and this machine's own name.",
+        description="Host names that browsers may use for the page, besides its addresses and this machine's own name.",
         examples=[["barn-east.example"]],
     )
     max_rate_hz: Hertz = Field(5, ge=0.2, le=10, description="Highest rate of live pictures per camera.")

@@ -35,13 +35,13 @@ class AisleConfig(Section):
 class FoalingWindowConfig(Section):
     """The days on which foaling alerts are possible."""
 
-    begin: date = Field(description="First local date.", examples=["2027-03-01"])
+    start: date = Field(description="First local date.", examples=["2027-03-01"])
     end: date = Field(description="Last local date.", examples=["2027-04-15"])
 
     @model_validator(mode="after")
     def _check_order(self) -> FoalingWindowConfig:
-        if self.begin > self.end:
-            raise ValueError("begin must not be after end; swap them")
+        if self.start > self.end:
+            raise ValueError("start must not be after end; swap them")
         return self
 
 

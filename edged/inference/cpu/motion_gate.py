@@ -24,7 +24,7 @@ class MotionGate:
 
     def __init__(self, options: MotionGateConfig, roi: tuple[int, int, int, int] | None) -> None:
         self._min_change, self._roi = options.min_change, roi
-        self._rest_ns, self._keep_alive_ns = ns(options.rest_s), ns(options.keep_alive_s)
+        self._rest_ns, self._refresh_ns = ns(options.rest_s), ns(options.refresh_s)
         self._reference: U8 | None = None
         self._reference_ns = self._moved_ns = 0
 
@@ -34,7 +34,7 @@ class MotionGate:
         if t_ns < self._reference_ns or self._has_moved(grid):
             self._reference, self._reference_ns, self._moved_ns = grid, t_ns, t_ns
             return False
-        if t_ns - self._reference_ns >= self._keep_alive_ns:
+        if t_ns - self._reference_ns >= self._refresh_ns:
             self._reference, self._reference_ns = grid, t_ns
             return False
         return t_ns - self._moved_ns >= self._rest_ns

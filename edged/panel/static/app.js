@@ -310,10 +310,10 @@ function renderDevice(body) {
     el("span", {}, `${build.phase} `, ...(build.progress === null ? [] : [el("progress", { max: 1, value: build.progress })]), ` ${build.reason}`)]);
   const facts = [["version", body.device.version], ["up for", body.health.uptime_s == null ? "–" : `${Math.round(body.health.uptime_s / 60)} min`],
     ["temperature", device.temperature_c == null ? "not known" : `${device.temperature_c} °C`], ["CPU", `${device.cpu_percent ?? "–"} %`],
-    ["memory free", `${device.memory_free_mb ?? "–"} of ${device.memory_total_mb ?? "–"} MB`], ["disk", `${device.disk_used_percent ?? "–"} % used`],
+    ["memory free", `${device.memory_available_mb ?? "–"} of ${device.memory_total_mb ?? "–"} MB`], ["disk", `${device.disk_used_percent ?? "–"} % used`],
     ["clock", body.health.clock?.synced ? "set" : "not synchronised"]];
   const mqtt = [["state", el("span", { class: m.connected ? "good" : "bad" }, m.connected ? "● connected" : `✕ ${m.reason || "not connected"}`)],
-    ["messages", `${m.published} published, ${m.waiting} wait, ${m.stored?.rows ?? 0} stored, ${m.dropped} dropped`]];
+    ["messages", `${m.published} published, ${m.waiting} wait, ${m.stored?.messages ?? 0} stored, ${m.dropped} dropped`]];
   const models = [["run on", body.models.backend], ["detector", body.models.detector],
     ...Object.entries(body.models.pose).map(([label, name]) => [`pose of ${label}`, name]), ...builds];
   $("tab-device").dataset.ready ||= buildDevice();
