@@ -295,7 +295,7 @@ def _supervisor(
 
 
 def _retained_cameras(config: Config, bus: MqttBus) -> RetainedCameras:
-    root = f"{config.mqtt.base}/{device_id(config.device.id)}"
+    root = f"{config.mqtt.base_topic}/{device_id(config.device.id)}"
     return RetainedCameras(bus, config.device.state_dir / "cameras.json", root)
 
 
