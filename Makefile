@@ -1,7 +1,7 @@
 # The two commands: `make run` and `make test` (about five minutes on two cores). Everything happens in .venv here.
 #   make run                      play the demonstration clip, publish to an embedded broker, save edged-demo.jpg and .mp4
 #   make run SOURCE=0             a camera; also rtsp://…, csi:0, a video, an image, a folder
-#   make run CONFIG=configs/barn.toml
+#   make run CONFIG=configs/barn.toml    its cameras and broker; with SOURCE its models alone, and the rest as above
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -22,8 +22,8 @@ FOR    ?=
 .PHONY: run test system cuda kernels lint homeassistant check clean
 
 run: $(LOOK)
-	@$(BIN)/edged run $(if $(FOR),--for $(FOR)) $(if $(CONFIG),--config "$$CONFIG",--embedded-broker \
-	    --preview edged-demo $(if $(SOURCE),--source "$$SOURCE" --loop,--config configs/demo.toml))
+	@$(BIN)/edged run $(if $(FOR),--for $(FOR)) --config "$${CONFIG:-configs/demo.toml}" \
+	    $(if $(SOURCE),--source "$$SOURCE" --loop) $(if $(SOURCE)$(if $(CONFIG),,demo),--embedded-broker --preview edged-demo)
 
 # Three processes for two cores: a third of their time is waiting.
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) '*' 3 / 2)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, NamedTuple
 
+from edged.config.toml_text import toml_value
 from engines.card import Card
 from engines.card.schema import SCHEMAS
 
@@ -102,13 +104,14 @@ def knows(card: Card) -> str:
     return "distance" if table is None else f"{len(SCHEMAS[table.schema_name])} keypoints, {table.schema_name}"
 
 
-def configuration(choice: Choice) -> str:
-    """The lines of the configuration that use these models."""
+def configuration(choice: Choice, store: Path | None = None) -> str:
+    """The lines of the configuration that use these models, which lie in `store`; None: where they do by default."""
     pose = ", ".join(f'{label} = "{name}"' for label, name in choice.pose.items())
-    return f'[models]\ndetector = "{choice.detector}"\npose = {{ {pose} }}'
+    place = f"\nstore = {toml_value(str(store.resolve()))}" if store else ""
+    return f'[models]\ndetector = "{choice.detector}"\npose = {{ {pose} }}{place}'
 
 
-def describe_choice(purpose: Purpose, cards: Mapping[str, Card]) -> str:
+def describe_choice(purpose: Purpose, cards: Mapping[str, Card], store: Path | None = None) -> str:
     """The models for a purpose: sizes, what they know, what rate to expect, and the lines of the configuration."""
     choice = CHOICES[purpose]
     names = [choice.detector, *choice.pose.values()]
@@ -122,5 +125,5 @@ def describe_choice(purpose: Purpose, cards: Mapping[str, Card]) -> str:
         *(["Licences to be read first:", *terms] if terms else []),
         *([IN_SPACE] if purpose.subject == "people" else []),
         "\nIn the configuration:\n",
-        configuration(choice),
+        configuration(choice, store),
     ])  # fmt: skip

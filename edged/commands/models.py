@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -94,7 +95,7 @@ def _recommend(args: argparse.Namespace, store: ModelStore, cards: Mapping[str, 
         if args.pull or args.json:
             raise ConfigError(f"no subject given; want one of {', '.join(get_args(Subject))}")
         every = [Purpose(subject, machine, args.goal or GOALS[machine]) for subject in get_args(Subject)]
-        print("\n\n".join(describe_choice(purpose, cards) for purpose in every))
+        print("\n\n".join(describe_choice(purpose, cards, args.store) for purpose in every))
         print(f"\nTo download one of them: {own_command()} models recommend SUBJECT --pull")
         return 0
     purpose = Purpose(args.subject, machine, args.goal or GOALS[machine])
@@ -103,8 +104,9 @@ def _recommend(args: argparse.Namespace, store: ModelStore, cards: Mapping[str, 
     if args.json:
         print(json.dumps({"detector": choice.detector, "pose": choice.pose, "frames_hz": choice.frames_hz}, indent=2))
     else:
-        print(describe_choice(purpose, cards))
-        print("" if args.pull else f"\nTo download them: {own_command()} models pull {' '.join(names)}")
+        print(describe_choice(purpose, cards, args.store))
+        into = f" --store {shlex.quote(str(args.store))}" if args.store else ""
+        print("" if args.pull else f"\nTo download them: {own_command()} models pull {' '.join(names)}{into}")
     if not args.pull:
         return 0
     with download_bars() as bar:

@@ -130,7 +130,7 @@ def test_readme_lists_what_recommend_prints_without_options(
     for subject, machine, names in rows:
         assert run("recommend", SUBJECTS[subject], "--on", MACHINES[machine], *site) == 0
         printed = capsys.readouterr().out
-        assert f"models pull {' '.join(re.findall('`(.*?)`', names))}\n" in printed
+        assert f"models pull {' '.join(re.findall('`(.*?)`', names))} --store " in printed
 
 
 def test_recommend_prints_the_pair_the_configuration_and_how_to_get_it(
@@ -139,7 +139,9 @@ def test_recommend_prints_the_pair_the_configuration_and_how_to_get_it(
     assert run("recommend", "horses", "--on", "board", "--for", "speed", *site) == 0
     text = capsys.readouterr().out
     assert 'detector = "yolox-tiny-coco"' in text
-    assert text.rstrip().endswith("models pull yolox-tiny-coco rtmpose-m-ap10k")
+    store = site[site.index("--store") + 1]
+    assert f'\nstore = "{store}"\n' in text
+    assert text.rstrip().endswith(f"models pull yolox-tiny-coco rtmpose-m-ap10k --store {store}")
     assert "ask before selling" in text
 
 
