@@ -41,7 +41,7 @@ def apply_desired(file: Path) -> int:
     try:
         with redirect_stdout(told):
             code = _install(message)
-    except (EdgedError, EngineError) as exc:
+    except (EdgedError, EngineError, OSError) as exc:  # OSError: a full disk
         error = str(exc)
     print(told.getvalue() + error)
     if code:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -39,10 +40,12 @@ REFUSED_S = 0.5  # after a message without a signature, so that many of them tak
 JOIN_S = 1.0
 REQUEST = "desired.json"  # in the runtime directory: the message, for the unit that updates
 RESULT = Path("/var/lib/edged-fleet/result.json")  # of that unit
+UPDATE_S = 3600.0  # for the unit that updates to answer, by a restart or a result; systemd ends it after 45 minutes
 MAX_REASON_CHARS = 500
 LOG_LINES, LOG_PERIOD_S = 20, 60.0
 NO_FILES = "the daemon was started with one file, and no settings of a fleet are written there"
 NO_SERVICE = "no /run/edged: versions change only where the daemon is a service"
+NO_ANSWER = "edged-fleet.service has not answered within an hour; see journalctl -u edged-fleet -u edged-fleet.path"
 NOT_STARTED = "the daemon did not start with these settings; those before are restored"
 NOT_IN_EFFECT = "the daemon could not run with these settings; those before are restored, see its log"
 
@@ -100,6 +103,7 @@ class FleetMember:
         self._waiting = b""  # one that is not taken yet, as the clock is not set
         self._desired: Desired | None = None
         self._state: State = "none"
+        self._asked_s = 0.0  # when the version was asked for, CLOCK_MONOTONIC
         self._log_limit = LogLimit(LOG_LINES, LOG_PERIOD_S)
         self._thread = SupervisedThread("fleet", self._step)
 
@@ -132,8 +136,8 @@ class FleetMember:
             self._waiting = self._arrived.pop()  # an empty one: the topic was cleared
         if self._waiting:
             self._take(self._waiting)
-        elif self._state == "updating":
-            self._look_at_result()
+        elif self._state == "updating" and not self._look_at_result() and time.monotonic() - self._asked_s > UPDATE_S:
+            self._fail(self._desired.number if self._desired else 0, NO_ANSWER)
         return POLL_S
 
     def _take(self, message: bytes) -> None:
@@ -193,6 +197,7 @@ class FleetMember:
         if self._site.runtime_dir is None:
             raise NotWritten(NO_SERVICE)
         self._report("updating")
+        self._asked_s = time.monotonic()
         if self._look_at_result():
             return
         try:

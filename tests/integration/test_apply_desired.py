@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,14 @@ def test_failure_is_left_for_the_daemon(root: Root) -> None:
     assert root.apply(4) == 1
     assert root.result["number"] == 4
     assert "update.source is not set" in root.result["error"]
+
+
+def test_full_disk_is_answered(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "TemporaryDirectory", full)
+    assert root.refuses("No space left on device", 3)
 
 
 def test_older_message_brings_no_older_version_back(root: Root) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from edged.commands.run import _end_failed_trial
 from edged.config.load import load
-from edged.control.fleet import NOT_IN_EFFECT, NOT_STARTED, FleetMember, FleetSite
+from edged.control.fleet import NO_ANSWER, NOT_IN_EFFECT, NOT_STARTED, UPDATE_S, FleetMember, FleetSite
 from edged.errors import CommandRejected
 from edged.messages.build import HeaderFactory
 from edged.messages.bus import Request
@@ -289,6 +289,18 @@ def test_version_is_asked_for_and_its_failure_reported(box: Box) -> None:
     box.site = replace(box.site, version="2.0")
     box.start()
     assert state(box.want(4, version="2.0", configuration=SLOW)) == ("applied", 4, 4)
+
+
+def test_unit_that_never_answers_is_a_failure(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 0.0
+    monkeypatch.setattr("edged.control.fleet.time.monotonic", lambda: now_s)
+    box.want(1, version="2.0")
+    now_s = UPDATE_S
+    box.member._step()
+    assert state(box.bus.reports[-1]) == ("updating", 1, None)
+    now_s += 1
+    box.member._step()
+    assert (box.bus.reports[-1]["state"], box.bus.reports[-1]["reason"]) == ("failed", NO_ANSWER)
 
 
 def test_version_without_a_service_fails(box: Box) -> None:
