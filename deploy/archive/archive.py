@@ -199,9 +199,19 @@ async def log_error(error: Exception) -> None:
 async def main() -> None:
     args = arguments()
     poses = PoseFiles(args.poses, args.every) if args.poses else None
-    stop = asyncio.Event()
+    work = asyncio.create_task(run(args, poses))
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, work.cancel)  # also while there is no cluster yet
+    try:
+        with suppress(asyncio.CancelledError):
+            await work
+    finally:
+        if poses is not None:
+            poses.write()
+
+
+async def run(args: argparse.Namespace, poses: PoseFiles | None) -> None:
+    """Take from all queues, until it is cancelled or an error comes that no retry mends, which is raised."""
     cluster = await nats.connect(
         args.nats.split(","),
         user=args.user,
@@ -217,18 +227,15 @@ async def main() -> None:
         asyncio.create_task(again_and_again(lambda kind=kind: take(queues, kind, args.database, args.ack_wait), kind))
         for kind in KINDS
     ]
-    if poses is not None:
-        await cluster.subscribe("edged.*.cam.*.poses", queue="edged-poses", cb=poses.take)
-    tasks.append(asyncio.create_task(stop.wait()))
-    done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in waiting:
-        task.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
-    await cluster.close()
-    if poses is not None:
-        poses.write()
-    for task in done:
-        task.result()  # an error that no retry mends
+    try:
+        if poses is not None:
+            await cluster.subscribe("edged.*.cam.*.poses", queue="edged-poses", cb=poses.take)
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await cluster.close()
 
 
 def arguments() -> argparse.Namespace:

@@ -22,7 +22,9 @@ pytest.importorskip("onnxruntime", reason="needs ONNX Runtime; install edged[cpu
 
 
 NSPAWN = Path(__file__).parent / "nspawn"
-UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
+DEPLOY = Path(__file__).parents[2] / "deploy"
+UNITS = DEPLOY / "systemd"
+SERVICES = sorted(path.relative_to(DEPLOY) for path in DEPLOY.rglob("*.service"))
 LIMIT_S = 200
 MAX_EXPOSED = 30  # tenths; what systemd calls OK ends at 49
 
@@ -112,6 +114,20 @@ def test_requested_reboot_is_made_unless_the_device_has_just_booted(
     assert found["rebooted"]["tried"] is (found["rebooted"]["up_s"] >= 900)
 
 
+def test_version_that_the_fleet_wants_is_tried_again_when_the_unit_is_killed(found: dict[str, Any]) -> None:
+    asked = dict(found["fleet_unit"])
+    told = asked.pop("told")
+    assert asked == {"trusted": 0, "stopped": 0, "waits": "active", "rests": "inactive", "asked_still": False}
+    assert told["number"] == 1
+    assert told["error"].startswith("update.source is not set")
+
+
+def test_archive_worker_without_its_cluster_waits_is_restarted_and_stops(found: dict[str, Any]) -> None:
+    worker = found["archive_unit"]
+    assert (worker["code"], worker["result"], worker["state"]) == (0, "success", "inactive")
+    assert worker["took_s"] < 10  # not by SIGKILL after 20 s
+
+
 def test_stop_is_orderly_and_leaves_nothing_in_run(found: dict[str, Any]) -> None:
     stopped = found["stopped"]
     assert (stopped["code"], stopped["result"], stopped["rest"]) == (0, "success", False)
@@ -132,10 +148,10 @@ def analyze() -> str:
     return tool
 
 
-@pytest.mark.parametrize("unit", sorted(path.name for path in UNITS.glob("*.service")))
-def test_service_exposure_is_below_the_limit(unit: str, analyze: str) -> None:
+@pytest.mark.parametrize("unit", SERVICES, ids=str)
+def test_service_exposure_is_below_the_limit(unit: Path, analyze: str) -> None:
     threshold = f"--threshold={MAX_EXPOSED}"
-    command = [analyze, "security", "--offline=true", threshold, "--no-pager", str(UNITS / unit)]
+    command = [analyze, "security", "--offline=true", threshold, "--no-pager", str(DEPLOY / unit)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout[-2000:]
 
@@ -159,7 +175,7 @@ def test_unit_that_updates_can_read_settings_that_the_daemon_writes(unit: str, t
 
 
 def test_every_unit_passes_systemd_analyze_verify(analyze: str) -> None:
-    units = [str(unit) for unit in UNITS.iterdir() if unit.suffix in (".service", ".timer", ".path")]
+    units = [str(unit) for unit in DEPLOY.rglob("*") if unit.suffix in (".service", ".timer", ".path")]
     done = subprocess.run([analyze, "verify", *units], capture_output=True, text=True, check=False, timeout=60)
     complaints = [line for line in done.stderr.splitlines() if not line.endswith("No such file or directory")]
     assert complaints == []  # but for what is not installed here

@@ -90,6 +90,7 @@ class Workers:
         words += ["--password-file", str(cluster.folder / "password"), *more]
         self._command = [sys.executable, str(ARCHIVE / "archive.py"), *words]
         self._log = cluster.folder / "workers.log"
+        self._log.unlink(missing_ok=True)
         self.running: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
@@ -255,6 +256,7 @@ def run(seconds: float, *, boxes: int, rate_hz: float, kill_s: float, workers: i
             source.stop()
             print(f"{seconds:g} s, {boxes} boxes, {workers} workers: {kills} killed, the database crashed once")
             report(source, database)
+            team.close()  # what a killed worker had stored, and not acknowledged, may come again
             print(check_retention(database))
         finally:
             team.close()

@@ -17,8 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from edged.provisioning.desired import Desired, seal
+
 REPOSITORY = Path(__file__).parents[3]
 UNITS = REPOSITORY / "deploy" / "systemd"
+ARCHIVE = REPOSITORY / "deploy" / "archive"
 SYSTEM = Path("/etc/systemd/system")
 OUT = Path("/mnt/out")
 RUN = Path("/run/edged")
@@ -102,7 +105,7 @@ def open_to_all(*folders: Path) -> None:
 def install() -> None:
     """As an installer does it, with a watchdog that does not take half a minute."""
     open_to_all(REPOSITORY, Path(sys.prefix), Path(sys.base_prefix))
-    Path("/opt/edged").mkdir()
+    Path("/opt/edged/incoming").mkdir(parents=True)
     Path("/opt/edged/current").symlink_to(sys.prefix)
     for unit in [*UNITS.glob("*.service"), *UNITS.glob("*.timer"), *UNITS.glob("*.path")]:
         shutil.copy(unit, SYSTEM)
@@ -280,6 +283,65 @@ def rebooted() -> dict[str, Any]:
     return {"up_s": up_s, "tried": shown("Result", "edged-box-reset.service") != "success"}
 
 
+def fleet_unit() -> dict[str, Any]:
+    """A signed wish of the fleet, handed over by the daemon's user. The first try to fulfil it is killed."""
+    sh("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/opt/site.key")
+    trusted = sh("/opt/edged/current/bin/edged", "trust", "/opt/site.key.pub")[0]
+    settings('fleet.group = "barns"\n')
+    wish = seal(Desired(group="barns", number=1, version="9.0"), Path("/opt/site.key"))
+    request, hold, result = RUN / "desired.json", Path("/opt/hold"), Path("/var/lib/edged-fleet/result.json")
+    hold.touch()
+    drop("edged-fleet.service", f"[Service]\nProtectHome=read-only\nExecStartPre=sh -c 'while [ -e {hold} ]; do sleep 0.05; done'\n")
+    systemctl("daemon-reload")
+    systemctl("start", "edged-fleet.path")
+    Path("/opt/wish").write_bytes(wish)
+    sh("setpriv", "--reuid=edged", "--regid=edged", "--clear-groups", "cp", "/opt/wish", request)
+    pid = until(lambda: shown("ControlPID", "edged-fleet").strip("0"))
+    systemctl("kill", "--signal=KILL", "edged-fleet")
+    until(lambda: shown("ControlPID", "edged-fleet") not in ("0", pid))
+    hold.unlink()
+    until(result.exists)
+    until(lambda: shown("ActiveState", "edged-fleet") == "failed")
+    waits = shown("ActiveState", "edged-fleet.path")
+    told = sh("setpriv", "--reuid=edged", "--regid=edged", "--clear-groups", "cat", result)[1]
+    stopped = systemctl("stop", "edged-fleet.path", "edged-fleet.service")
+    rests = shown("ActiveState", "edged-fleet.path")
+    codes = {"trusted": trusted, "stopped": stopped}
+    return {**codes, "waits": waits, "rests": rests, "asked_still": request.exists(), "told": json.loads(told)}
+
+
+def archive_unit() -> dict[str, Any]:
+    """A worker without its cluster, for which it waits: started, killed, stopped."""
+    home, etc, unit = Path("/opt/edged-archive"), Path("/etc/edged-archive"), "edged-archive@1"
+    for folder in (home, etc):
+        folder.mkdir()
+    for part in ("bin", "lib", "pyvenv.cfg"):
+        (home / part).symlink_to(Path(sys.prefix) / part)
+    shutil.copy(ARCHIVE / "archive.py", home)
+    shutil.copy(ARCHIVE / "edged-archive@.service", SYSTEM)
+    (etc / "password").write_text(PASSWORD)
+    (etc / "password").chmod(0o600)
+    shutil.copy("/etc/ssl/certs/ca-certificates.crt", etc / "ca.pem")
+    drop(
+        "edged-archive@.service",
+        "[Service]\nProtectHome=read-only\nEnvironment=NATS=tls://127.0.0.1:9\nRestartSec=0.2\n",
+    )
+    systemctl("daemon-reload")
+    systemctl("start", unit)
+
+    def tries() -> int:
+        return len([entry for entry in journal(f"--unit={unit}") if "Connect call failed" in entry])
+
+    until(tries)
+    before = tries()
+    systemctl("kill", "--signal=KILL", unit)
+    until(lambda: shown("NRestarts", unit) == "1" and tries() > before + 1)
+    begun_s = time.monotonic()
+    code = systemctl("stop", unit)
+    took_s, known = time.monotonic() - begun_s, {"result": shown("Result", unit), "state": shown("ActiveState", unit)}
+    return {"code": code, "took_s": took_s, **known}
+
+
 def stopped() -> dict[str, Any]:
     begun_s = time.monotonic()
     code = systemctl("stop", "edged")
@@ -296,11 +358,11 @@ def main() -> None:
     try:
         for part in (
             *(begun, reloaded, another_password, replaced, killed, wedged, without_cameras, argus, rebooted),
-            *(stopped, given_up),
+            *(fleet_unit, archive_unit, stopped, given_up),
         ):
             found[part.__name__] = part()
     finally:
-        found["journal"] = journal("--unit=edged")
+        found["journal"] = journal("--unit=edged", "--unit=edged-fleet", "--unit=edged-archive@1")
         (OUT / "found.json").write_text(json.dumps(found, indent=1))
 
 
