@@ -8,9 +8,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 from av.video.reformatter import ColorRange, Colorspace
 
 from edged.capture.camera import CapturedImage
@@ -55,6 +57,19 @@ def test_video_of_variable_rate_keeps_its_own_times(
 def test_video_without_times_falls_back_to_its_rate(tmp_path: Path) -> None:
     path = write_video(tmp_path / "x.h264", moving_square(5), rate_hz=25)
     assert times_ms(list(frames_of(path))) == [0, 40, 80, 120, 160]
+
+
+def test_turn_in_the_bitstream_holds_for_all_frames_of_its_group(tmp_path: Path) -> None:
+    turned = tmp_path / "turned.ts"
+    with av.open(str(write_video(tmp_path / "x.ts", moving_square(4)))) as source, av.open(str(turned), "w") as target:
+        track = source.streams.video[0]
+        copy = target.add_stream_from_template(track)
+        turn = BitStreamFilterContext("h264_metadata=display_orientation=insert:rotate=90", track)
+        for packet in source.demux(track):
+            for changed in turn.filter(packet if packet.dts is not None else None):
+                changed.stream = copy
+                target.mux(changed)
+    assert [one.image.shape for one in frames_of(turned)] == 4 * [(160, 96, 3)]
 
 
 def test_video_of_ten_bits_has_the_colours_of_opencv(tmp_path: Path) -> None:

@@ -30,14 +30,17 @@ class FrameConverter:
         self._reformatter = VideoReformatter()
         self._max_pixels = max_pixels
 
-    def convert(self, frame: Any, pixel_aspect: Fraction | None, out: U8 | None) -> U8:
-        """(H, W, 3) uint8 BGR, in `out` where it fits. Raises CameraLost for a size that no camera has."""
+    def convert(self, frame: Any, pixel_aspect: Fraction | None, turn: int, out: U8 | None) -> U8:
+        """(H, W, 3) uint8 BGR, turned clockwise by `turn` degrees, in `out` where it fits.
+
+        Raises CameraLost for a size that no camera has.
+        """
         width, height = square_size((frame.width, frame.height), pixel_aspect)
         check_size((width, height), self._max_pixels)
         planes = self._reformat(frame, width, height).planes
         rows = np.frombuffer(planes[0], np.uint8).reshape(-1, planes[0].line_size)
         image = rows[:height, : 3 * width].reshape(height, width, 3)
-        rotation = CV2_ROTATION.get(clockwise_turn(frame))
+        rotation = CV2_ROTATION.get(turn)
         if rotation is not None:
             upright_hw = (height, width) if rotation == cv2.ROTATE_180 else (width, height)
             fits = out is not None and out.shape == (*upright_hw, 3)
