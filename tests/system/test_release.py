@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.signing import new_key
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 # Where wheelhouse.sh would download packages: as many files, of the same names.
 WHEELHOUSE = """#!/bin/sh
@@ -33,13 +35,17 @@ def deploy(tmp_path: Path) -> Path:
         pytest.skip("needs dpkg-deb")
     copy = shutil.copytree(DEPLOY, tmp_path / "deploy")
     (copy / "wheelhouse.sh").write_text(WHEELHOUSE)
+    for name in ("LICENSE", "NOTICE"):
+        shutil.copy(DEPLOY.parent / name, tmp_path)
     return copy
 
 
-def release(deploy: Path, *arguments: str | Path, version: str = "1.2.3") -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "VERSION": version, "GIT_CEILING_DIRECTORIES": str(deploy.parent.parent)}
+def release(
+    deploy: Path, *arguments: str | Path, version: str = "1.2.3", key: str = ""
+) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "VERSION": version, "GIT_CEILING_DIRECTORIES": str(deploy.parent.parent), "KEY": key}
     command = ["sh", deploy / "release.sh", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=deploy.parent)
 
 
 def names(folder: Path) -> list[str]:
@@ -73,6 +79,7 @@ def test_release_of_both_architectures_has_packages_wheelhouses_sums_and_a_page(
             ["dpkg-deb", "-c", out / f"edged_1.2.3_{arch}.deb"], capture_output=True, text=True, check=True
         )
         assert all(f"/usr/lib/edged/wheelhouse/{lock}" in content.stdout for lock in locks)
+        assert "/usr/share/doc/edged/copyright" in content.stdout
 
 
 def test_page_says_what_each_file_is_for_and_what_it_was_made_from(deploy: Path, tmp_path: Path) -> None:
@@ -101,3 +108,11 @@ def test_wrong_usage_is_answered_with_what_is_wanted(arguments: list[str], deplo
     assert done.returncode == 2
     assert "arm64" in done.stderr
     assert not list(tmp_path.glob("dist/edged_*"))
+
+
+def test_key_is_found_from_where_the_release_is_made(deploy: Path, tmp_path: Path) -> None:
+    gone = release(deploy, "dist", "amd64", key="site")
+    assert (gone.returncode, list(tmp_path.glob("dist/*"))) == (2, [])
+    new_key(tmp_path)
+    assert release(deploy, "dist", "amd64", key="site").returncode == 0
+    assert (tmp_path / "dist/SHA256SUMS.sig").exists()
