@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib import import_module
@@ -34,6 +35,7 @@ VERBS = {
     "update": "Install the newest signed release from a folder, a stick or a mirror.",
 }
 USAGE = "usage: edged COMMAND [OPTIONS]   (`edged --help` lists them, `edged COMMAND --help` the options of one)"
+OUTPUT_FAILED = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT)
 DEFAULT_ENVIRONMENT = {
     "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime reports to its maker otherwise, as soon as it is imported
     "PYDANTIC_DISABLE_PLUGINS": "1",  # looking for them reads the metadata of every installed package
@@ -46,22 +48,49 @@ def entry() -> None:
     Without the interpreter's shutdown: a thread that wakes from a driver during it has C++ end the process with
     SIGABRT, and it takes a twentieth of a short command's time. Whatever must be closed has been closed.
     """
-    code = main()
+    _open_closed_streams()
+    try:
+        code = main()
+    except SystemExit as end:  # argparse's, after help or bad usage
+        code = int(str(end.code or 0))
+    except OSError as error:
+        if error.errno not in OUTPUT_FAILED:
+            raise
+        code = _unwritten(error)
     if logging := sys.modules.get("logging"):
         logging.shutdown()
-    is_out = _flush(sys.stdout)
+    failed = _flush(sys.stdout)
     _flush(sys.stderr)
-    os._exit(code if is_out else code or 1)
+    os._exit(code or failed)
 
 
-def _flush(stream: TextIO | None) -> bool:
-    """Whether everything is out, or nobody wants it."""
+def _open_closed_streams() -> None:
+    """A stream that the process began without is the null device: the next file opened would take its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            setattr(sys, name, open(number, "w" if number else "r"))  # noqa: SIM115  as long as the process
+
+
+def _flush(stream: TextIO) -> int:
+    """1 when something could not be written that somebody wants."""
     try:
-        if stream is not None and not stream.closed:
+        if not stream.closed:
             stream.flush()
-    except OSError:  # full
-        return False
-    return True
+    except OSError as error:
+        return _unwritten(error)
+    return 0
+
+
+def _unwritten(error: OSError) -> int:
+    """The exit code when the output failed; 0: nobody reads it any more, as in `edged --help | head`."""
+    if isinstance(error, BrokenPipeError):
+        return 0
+    try:
+        print(f"edged: the output: {error.strerror}; free some space and run it again", file=sys.stderr)
+    except (OSError, ValueError):  # full too, or closed
+        return 1
+    return 1
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -283,12 +283,13 @@ class PresenceFilter:
         return self._change_to(*self._majority(), observation)
 
     def _majority(self) -> tuple[View, tuple[str, ...], Mapping[str, int] | None]:
-        """View, faults and counts that most of the observations show."""
+        """View, faults and counts that most of the observations show; of faults that take turns, all."""
         total = len(self._observations)
         clear = [one.counts for one in self._observations if one.view == "ok" and one.counts is not None]
         if 2 * len(clear) < total:
             faults = Counter(fault for one in self._observations for fault in one.degraded)
-            return "degraded", tuple(sorted(fault for fault in faults if 2 * faults[fault] > total)), None
+            most = [fault for fault in faults if 2 * faults[fault] > total]
+            return "degraded", tuple(sorted(most or faults)), None
         labels = sorted({label for counts in clear for label in counts})
         return "ok", (), {label: median_low(counts.get(label, 0) for counts in clear) for label in labels}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -105,6 +106,40 @@ def test_full_output_is_reported_without_traceback(words: list[str]) -> None:
         done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     error = f"edged {words[0]}: the output: No space left on device; free some space and run it again\n"
     assert (done.returncode, done.stderr) == (1, error)
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"], ids=["output", "all"])
+def test_closed_streams_are_as_good_as_the_null_device(closed: str) -> None:
+    command = f"{shlex.quote(sys.executable)} -m edged check configs/demo.toml {closed}"
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "unbuffered"),
+    [
+        (["--help"], ""),
+        (["--help"], "1"),
+        (["check", "--help"], ""),
+    ],  # unbuffered argparse ignores what it cannot write
+    ids=["help", "unbuffered help", "help of a verb"],
+)
+@pytest.mark.parametrize(
+    ("to", "code", "error"),
+    [("/dev/full", 1, "the output: No space left on device"), ("", 0, "")],
+    ids=["full disk", "nobody reads"],
+)
+def test_help_that_cannot_be_written_is_no_traceback(
+    words: list[str], unbuffered: str, to: str, code: int, error: str
+) -> None:
+    reader, pipe = os.pipe()
+    os.close(reader)
+    with open(to or pipe, "w") as out:
+        command, env = [sys.executable, "-m", "edged", *words], {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        done = subprocess.run(command, cwd=ROOT, stdout=out, stderr=subprocess.PIPE, text=True, check=False, env=env)
+    if to:
+        os.close(pipe)
+    assert (done.returncode, error in done.stderr, "Error" in done.stderr) == (code, True, False), done.stderr
 
 
 LOADED = """

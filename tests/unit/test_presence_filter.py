@@ -48,6 +48,12 @@ def test_dark_image_has_its_faults_and_no_counts() -> None:
     assert (dark.view, dark.degraded, dark.counts) == ("degraded", ("dark",), None)
 
 
+def test_faults_that_take_turns_are_all_named() -> None:
+    made = [replace(one, degraded=(("dark",), ("blurred",))[i % 2]) for i, one in enumerate(observations(*[None] * 9))]
+    assert ("blurred", "dark") in [state.degraded for state in states(made)]
+    assert () not in [state.degraded for state in states(made)]
+
+
 def test_single_dark_frame_changes_nothing() -> None:
     assert len(states(observations(*[1] * 8, None, *[1] * 8))) == 1
 
