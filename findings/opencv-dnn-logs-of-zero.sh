@@ -1,9 +1,10 @@
 #!/bin/sh
 # OpenCV's dnn (4.12.0.88 and 5.0.0.93) computes four functions by the formula as it stands, where other runtimes first
-# take the largest value, or the mean, away. Softplus is infinite from 89 on; ReduceLogSumExp is infinite above 88, and minus
-# infinity where all are below -104; LogSoftmax is minus infinity 104 below the best class, which makes the loss, the
-# entropy or the sum of log-likelihoods of a confident answer infinite or NaN; LayerNormalization of values whose mean is
-# 1000 times their deviation is wrong by a quarter of it. onnxruntime 1.32.0 and OpenVINO 2026.4.1 are right in all four.
+# take the largest value, or the mean, away. Softplus is infinite from 89 on; ReduceLogSumExp is infinite above 88, and
+# minus infinity where all are below -104; LogSoftmax is minus infinity 104 below the best class, which makes the loss,
+# the entropy or the sum of log-likelihoods of a confident answer infinite or NaN; LayerNormalization of values whose
+# mean is 1000 times their deviation is wrong by a quarter of it. onnxruntime 1.32.0 and OpenVINO 2026.4.1 are right in
+# all four.
 #
 # Seen (both versions):
 #   Softplus of 88 and 89: 88, inf; right: 88, 89

@@ -1,8 +1,8 @@
 #!/bin/sh
-# scipy 1.17.1: signal.decimate with its default filter makes everything that is constant or slow 1.14 % smaller. The filter is
-# Chebyshev's with a ripple of 0.05 dB, of the 8th order; of an even order the gain of the mean is the bottom of the
-# ripple, and the filter runs twice. A temperature of 38.0 comes out as 37.6, a rate of 60 as 59.3, coordinates move
-# towards the origin of the image. An odd order (n=7), or ftype="fir", has the mean exact.
+# scipy 1.17.1: signal.decimate with its default filter makes everything that is constant or slow 1.14 % smaller. The
+# filter is Chebyshev's with a ripple of 0.05 dB, of the 8th order; of an even order the gain of the mean is the bottom
+# of the ripple, and the filter runs twice. A temperature of 38.0 comes out as 37.6, a rate of 60 as 59.3, coordinates
+# move towards the origin of the image. An odd order (n=7), or ftype="fir", has the mean exact.
 #
 # Seen (400 times 38.0, one in 4; a value in the middle):
 #   decimate(x, 4): 37.57
