@@ -172,6 +172,8 @@ def _advice(key: Key) -> str:
     if renamed := advice(key):
         return renamed
     near = suggest_key(key)
+    if near == key[-1]:  # known, but not in this table
+        return f"{near} stands outside of all tables, or is a table [{near}] itself; move it there"
     return f"did you mean {near}?" if near else "remove it (`edged config reference` lists all keys)"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from edged.frame import F32, U8, XY, Boxes, Frame, InferenceParams, InferenceResult
 from edged.inference.crop import Crop, crop_image
-from edged.inference.decode.detectors import DECODERS
+from edged.inference.decode.detectors import FAMILIES
 from edged.inference.decode.nms import nms
 from edged.inference.decode.simcc import simcc
 from edged.inference.image_quality import check_limits, image_quality
@@ -44,7 +44,7 @@ class NumpyBackend:
         boxes = priors
         if detect:
             outputs = [output[0] for output in self._detector.run(_tensor(canvas, spec)[None])]
-            found = DECODERS[card.family](outputs, self._detect.strides, low_thresholds(params.thresholds))
+            found = FAMILIES[card.family].decode(outputs, self._detect.strides, low_thresholds(params.thresholds))
             found = nms(found, self._detect.nms_iou, self._detect.vote_iou)
             in_frame = Boxes(xyxy=fit.to_image(found.xyxy), score=found.score, label=found.label).shifted(x0, y0)
             boxes = select_detections(in_frame, priors, params, (width, height))

@@ -188,7 +188,7 @@ ROWS = {
     ),
     "foaling_window_the_wrong_way_round": (
         CAMERA + "stall.foaling_window = { start = 2027-04-15, end = 2027-03-01 }",
-        "F:3 cameras.a.stall.foaling_window: begin must not be after end; swap them",
+        "F:3 cameras.a.stall.foaling_window: start must not be after end; swap them",
     ),
     "unknown_table": ("[camera.a]\nfps = 3", "F:1 camera: is not a known key; did you mean cameras?"),
     # rules of our own
@@ -266,6 +266,11 @@ ROWS = {
         "a device or a path; other addresses cannot be opened",
     ),
     "secret_not_in_quotes": ("mqtt.password = 123456", "F:1 mqtt.password = ***: must be text; write it in quotes"),
+    "table_inside_another": (
+        CAMERA + "profiles = 1",
+        "F:3 cameras.a.profiles: is not a known key; profiles stands outside of all tables, or is a table [profiles] "
+        "itself; move it there",
+    ),
     "secret_in_a_misspelt_key": (
         'mqtt.pasword = "hunter2"',
         "F:1 mqtt.pasword: is not a known key; did you mean password?",

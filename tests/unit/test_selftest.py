@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edged.inference.decode.detectors import DECODERS
+from edged.inference.decode.detectors import FAMILIES
 from edged.inference.decode.heatmap3d import soft_argmax
 from engines.build.progress import Estimate
 from engines.catalogue import load
@@ -109,13 +109,13 @@ def boxes(*rows: tuple[float, ...]) -> list[F32]:
 
 
 def test_boxes_are_compared_with_their_counterparts() -> None:
-    found = accuracy_diff(DETECT, DECODERS["rtmdet-end2end"], boxes((0, 0, 100, 100, 0.9)), boxes((0, 0, 100, 90, 0.8)))
+    found = accuracy_diff(DETECT, DECODE, boxes((0, 0, 100, 100, 0.9)), boxes((0, 0, 100, 90, 0.8)))
     assert (found.min_iou, found.unmatched) == (0.9, 0)
     assert found.max_score_diff == pytest.approx(0.1, abs=1e-4)
 
 
 def test_missing_box_is_reported() -> None:
-    found = accuracy_diff(DETECT, DECODERS["rtmdet-end2end"], boxes((0, 0, 9, 9, 0.9)), boxes((50, 50, 60, 60, 0.9)))
+    found = accuracy_diff(DETECT, DECODE, boxes((0, 0, 9, 9, 0.9)), boxes((50, 50, 60, 60, 0.9)))
     assert "1 of the reference's boxes are missing" in "; ".join(found.violations(DETECT.tolerance))
 
 

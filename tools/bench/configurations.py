@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from edged.config.tables.models import ModelsConfig
 from edged.frame import F32
 from edged.inference.cpu.backend import PoseEstimator
 from edged.inference.cpu.onnxruntime import OrtSession
@@ -28,7 +29,7 @@ from tools.bench.interleaved import round_robin, summary, timed_ms
 from tools.bench.libraries import stage_breakdown
 from tools.bench.unavailable import Unavailable
 
-DETECTOR, POSE = "det-person-horse", "rtmpose-t-coco17"
+DETECTOR, POSE = ModelsConfig().detector, ModelsConfig().pose["person"]
 GPU = Path("/dev/nvidiactl"), Path("/dev/nvhost-gpu"), Path("/dev/nvgpu")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from edged.commands.engines import drift_text
+from edged.config.tables.models import ModelsConfig
 from edged.inference.cuda.context import Gpu
 from edged.inference.engine_builder import BuiltEngine, engine_builder
 from engines.build.service import EngineBuilder
@@ -21,7 +22,7 @@ from tools.bench.contenders import model_path
 from tools.cuda.figures import Effort, Figures, on_gpu_ms
 from tools.reports.writer import significant, table
 
-MODELS = ("det-person-horse", "rtmpose-t-coco17", "rtmpose-t-ap10k-horse")
+MODELS = ModelsConfig().card_names
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 LIMIT_S = 240  # of the engines of one precision
 

@@ -11,7 +11,7 @@ import numpy as np
 from edged.frame import F32, U8, XY, Boxes, Frame, InferenceParams, InferenceResult, Pose3d
 from edged.inference.cpu.pixels import CropSampler, Normaliser, image_quality, to_bgr
 from edged.inference.crop import Crop
-from edged.inference.decode.detectors import DECODERS
+from edged.inference.decode.detectors import FAMILIES
 from edged.inference.decode.nms import nms
 from edged.inference.decode.simcc import simcc
 from edged.inference.image_quality import check_limits
@@ -116,7 +116,7 @@ class Detector:
         if card.detect is None:
             raise CardError(f"model {card.name} is a {card.task} model; models.detector wants a detector")
         self.card, self._session, self._spec = card, session, card.detect
-        self._decode = DECODERS[card.family]
+        self._decode = FAMILIES[card.family].decode
         self._normalise = Normaliser(card.input)
         width, height = card.input.size_wh
         self.canvas: U8 = np.full((height, width, 3), card.input.pad, np.uint8)  # BGR; the letterboxed image

@@ -24,7 +24,7 @@ from edged.inference.cuda.layout import (
     net_params,
 )
 from edged.inference.cuda.memory import DeviceBuffer, MappedArray
-from edged.inference.decode.detectors import logit
+from edged.inference.decode.detectors import FAMILIES, logit
 from edged.inference.decode.nms import MAX_CANDIDATES
 from engines.card import Detect, Pose
 from engines.errors import CardError
@@ -32,8 +32,6 @@ from engines.errors import CardError
 TILE_THREADS = (32, 8)  # of a block, over an image
 ROW_THREADS = 128  # of a block, over a list or the bins of a keypoint
 MAX_PIXELS = 4_200_000  # of a detector's input: letterbox.cu adds up to 4 · 255.5 times that in 32 bits
-GIVES_LOGITS = {"rtmdet": True, "yolox": False, "yolov8": False, "boxes": False}  # in its class outputs, by family
-
 Lap = Callable[[str], None]  # called with a stage's name when its work is on the stream
 
 
@@ -56,7 +54,7 @@ class DetectorStage:
 
     def min_outputs(self, thresholds: F32) -> F32:
         """(C,) float32 least output of each class that is decoded, of least scores (C,) in [0, 1]."""
-        return logit(thresholds) if GIVES_LOGITS[self.card.family] else thresholds
+        return logit(thresholds) if FAMILIES[self.card.family].gives_logits else thresholds
 
     @property
     def kept_address(self) -> int:
@@ -172,10 +170,8 @@ def _supported_spec(engine: Engine) -> Detect:
     card = engine.card
     if card.detect is None:
         raise CardError(f"model {card.name} is a {card.task} model; models.detector wants a detector")
-    if card.family not in GIVES_LOGITS:
-        raise CardError(
-            f"model {card.name}: the CUDA backend does not decode {card.family!r}; want {sorted(GIVES_LOGITS)}"
-        )
+    if card.family not in (known := sorted(name for name, family in FAMILIES.items() if family.has_kernel)):
+        raise CardError(f"model {card.name}: the CUDA backend does not decode {card.family!r}; want {known}")
     width, height = card.input.size_wh
     if width * height > MAX_PIXELS:
         raise CardError(f"model {card.name}: its input is {width}x{height}; the CUDA backend takes {MAX_PIXELS} pixels")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from edged.inference.decode.detectors import DECODERS
+from edged.inference.decode.detectors import FAMILIES
 from edged.inference.decode.heatmap3d import soft_argmax
 from engines.verify.accuracy import Decode
 
-ALL_DECODERS: dict[str, Decode] = {**DECODERS, "heatmap3d": soft_argmax}  # by family, for comparing models
+ALL_DECODERS: dict[str, Decode] = {  # by family, for comparing models
+    **{name: family.decode for name, family in FAMILIES.items()},
+    "heatmap3d": soft_argmax,
+}

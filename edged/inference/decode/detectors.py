@@ -7,6 +7,7 @@ Each decoder takes one image's outputs in the card's order, the card's strides, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -136,10 +137,18 @@ def _concatenate(parts: Sequence[Boxes]) -> Boxes:
     )
 
 
-DECODERS: dict[str, Decoder] = {
-    "rtmdet": rtmdet,
-    "rtmdet-end2end": rtmdet_end2end,
-    "yolox": yolox,
-    "yolov8": yolov8,
-    "boxes": boxes,
+class DetectorFamily(NamedTuple):
+    """What differs between families."""
+
+    decode: Decoder
+    gives_logits: bool = False  # in its class outputs, else scores
+    has_kernel: bool = True  # of the same name: the CUDA backend decodes it
+
+
+FAMILIES = {
+    "rtmdet": DetectorFamily(rtmdet, gives_logits=True),
+    "rtmdet-end2end": DetectorFamily(rtmdet_end2end, has_kernel=False),
+    "yolox": DetectorFamily(yolox),
+    "yolov8": DetectorFamily(yolov8),
+    "boxes": DetectorFamily(boxes),
 }

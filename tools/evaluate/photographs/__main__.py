@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from edged.config.tables.models import ModelsConfig
 from edged.inference.cpu.int8_file import int8_file
 from engines.catalogue import load
 from tools.evaluate.photographs import report
@@ -23,11 +24,9 @@ from tools.robustness.conditions import CONDITIONS
 
 ROOT = Path(__file__).parents[3]
 STARTER = ROOT / "engines/starter"
-DETECTOR = ("det-person-horse", STARTER / "det_person_horse.onnx")
-POSES = {
-    "person": ("rtmpose-t-coco17", STARTER / "rtmpose_person_t.onnx"),
-    "horse": ("rtmpose-t-ap10k-horse", STARTER / "rtmpose_horse_t.onnx"),
-}
+DEFAULTS = ModelsConfig()
+DETECTOR = (DEFAULTS.detector, STARTER / "det_person_horse.onnx")
+POSES = {label: (card, STARTER / f"rtmpose_{label}_t.onnx") for label, card in DEFAULTS.pose.items()}
 ONLY_PEOPLE = ("own-rtmdet-person", "rtmdet-nano-person")  # detectors that know no horse
 
 
