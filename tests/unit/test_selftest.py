@@ -17,6 +17,7 @@ from engines.verify.selftest import selftest
 
 POSE, DETECT = load(None)["rtmpose-t-lsp14"], load(None)["own-rtmdet-person"]
 F32 = Any
+DECODE = FAMILIES["rtmdet-end2end"].decode
 
 
 class Model:
