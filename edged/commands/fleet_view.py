@@ -150,5 +150,5 @@ def _points(subject: JsonObject) -> str:
 def _health(health: JsonObject) -> str:
     found = ((health.get(section, {}).get(key), text) for section, key, text in HEALTH_FIELDS)
     dropped = health.get("mqtt", {}).get("dropped")
-    lost = [f"{plural(dropped, 'message')} dropped"] if dropped else []
+    lost = [f"{plural(dropped, 'message')} dropped or replaced by newer ones"] if dropped else []
     return " · ".join([*(text(value) for value, text in found if isinstance(value, int | float)), *lost])

@@ -108,7 +108,7 @@ def busy_note(name: str, view: CameraOverview) -> str:
 
 def mqtt_line(mqtt: Mapping[str, Any]) -> str:
     link = f"MQTT {mqtt.get('protocol')}" if mqtt.get("connected") else "broker away"
-    lost = f" · {plural(mqtt['dropped'], 'message')} dropped" if mqtt["dropped"] else ""
+    lost = f" · {mqtt['dropped']} dropped or replaced by newer ones" if mqtt["dropped"] else ""
     return f"{link} · {plural(mqtt['published'], 'message')} sent · {mqtt['waiting']} waiting{lost}"
 
 

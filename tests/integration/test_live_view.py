@@ -45,7 +45,7 @@ def test_without_terminal_one_line_per_camera_and_one_for_mqtt() -> None:
         "barn: online, 15.0 of 30.0 frames/s, 21 ms; horse #7 88 % (2/2 keypoints); "
         "on its chest, head level; ALERT colic-suspected",
         "barn: 15.0 of 30.0 frames/s: this machine is busy or too slow for more; the newest frames are used",
-        "MQTT 5 · 12 messages sent · 0 waiting · 3 messages dropped",
+        "MQTT 5 · 12 messages sent · 0 waiting · 3 dropped or replaced by newer ones",
     ]
 
 

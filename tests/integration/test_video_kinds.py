@@ -376,7 +376,7 @@ def test_folder_says_what_it_left_out(tmp_path: Path, caplog: pytest.LogCaptureF
     for name in ("b.heic", "c.mov", ".hidden"):
         (tmp_path / name).write_bytes(b"x")
     assert len(list(frames_of(tmp_path))) == 1
-    assert "left out 2 that are no images we read: b.heic, c.mov" in caplog.text
+    assert "left out 2 that are no images we read: b.heic, c.mov; give a video by its own path" in caplog.text
 
 
 RAMP = np.arange(40 * 50).reshape(40, 50)

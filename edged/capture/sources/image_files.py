@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edged.capture.camera import EMPTY_IMAGE, CapturedImage
 from edged.capture.sources.frame_converter import check_size
+from edged.capture.sources.video_files import SEEKABLE_SUFFIXES as VIDEOS
 from edged.capture.sources.video_files import PlaybackClock, open_container
 from edged.capture.sources.video_reader import VideoReader
 from edged.config.tables.camera import CameraConfig
@@ -91,7 +92,8 @@ def images_in(folder: Path, name: str) -> list[Path]:
         raise CameraLost(f"{folder}: no image in this folder; want {' '.join(sorted(IMAGE_SUFFIXES))}", "empty")
     if others:
         named = ", ".join(others[:MAX_NAMED]) + (", …" if len(others) > MAX_NAMED else "")
-        log.warning("camera %s: %s: left out %d that are no images we read: %s", name, folder, len(others), named)
+        hint = "; give a video by its own path" if any(Path(other).suffix.lower() in VIDEOS for other in others) else ""
+        log.warning("camera %s: %s: left out %d that are no images we read: %s%s", name, folder, len(others), named, hint)
     return images
 
 
