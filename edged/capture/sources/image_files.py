@@ -93,7 +93,9 @@ def images_in(folder: Path, name: str) -> list[Path]:
     if others:
         named = ", ".join(others[:MAX_NAMED]) + (", …" if len(others) > MAX_NAMED else "")
         hint = "; give a video by its own path" if any(Path(other).suffix.lower() in VIDEOS for other in others) else ""
-        log.warning("camera %s: %s: left out %d that are no images we read: %s%s", name, folder, len(others), named, hint)
+        log.warning(
+            "camera %s: %s: left out %d that are no images we read: %s%s", name, folder, len(others), named, hint
+        )
     return images
 
 
