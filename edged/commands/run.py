@@ -123,8 +123,11 @@ def _plays_file(args: argparse.Namespace, config: Config) -> bool:
 
 
 def _is_seen(args: argparse.Namespace, daemon: Daemon) -> bool:
-    """Whether a file has given its first frame; the loop ends by itself with one that never will."""
-    return not _plays_file(args, daemon.config) or daemon.cameras()[SOURCE_NAME].counts.processed > 0
+    """Whether a file has given a frame, also one that failed; the loop ends by itself with one that never will."""
+    if not _plays_file(args, daemon.config):
+        return True
+    counts = daemon.cameras()[SOURCE_NAME].counts
+    return counts.processed + counts.failed > 0
 
 
 def _display(args: argparse.Namespace, daemon: Daemon, stack: ExitStack) -> Sequence[Sink]:

@@ -5,10 +5,12 @@ Upstream: the daemon, at its start and after a reload. Downstream: the bus.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from edged.config.types import NAME
 from edged.messages import topics
 from edged.messages.bus import Bus
 from edged.runtime.json_state import JsonState
@@ -42,5 +44,8 @@ class RetainedCameras:
             self._file.write({"root": self._root, "cameras": sorted(self._published)})
 
     def _parse(self, saved: Any) -> set[str]:
-        """Of another root none: another device may be there by now."""
-        return {str(name) for name in saved["cameras"]} if saved["root"] == self._root else set()
+        """Of another root none: another device may be there by now. Raises ValueError for what is no camera's name."""
+        names = set(saved["cameras"])
+        if not all(re.fullmatch(NAME, name) for name in names):
+            raise ValueError("a name that no camera has")
+        return names if saved["root"] == self._root else set()

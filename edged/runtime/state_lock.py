@@ -6,12 +6,15 @@ The directory itself is locked, so that nothing is left behind, and programs tha
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from edged.errors import StateInUse
+
+log = logging.getLogger(__name__)
 
 LOCKS = Path("/proc/locks")
 
@@ -20,7 +23,8 @@ LOCKS = Path("/proc/locks")
 def locked_state(directory: Path) -> Iterator[None]:
     """Hold the directory, made if need be. Raises StateInUse.
 
-    One that cannot be made, opened or locked is not held: whoever writes there says what is wrong.
+    One that cannot be made or opened is not held: whoever writes there says what is wrong. One that cannot be locked,
+    as on some network file systems, is used without.
     """
     with ExitStack() as stack:
         with suppress(OSError):
@@ -31,6 +35,8 @@ def locked_state(directory: Path) -> Iterator[None]:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as exc:
                 raise StateInUse(_text(directory, os.fstat(handle).st_ino)) from exc
+            except OSError as exc:
+                log.warning("%s: %s; a second daemon there would not be noticed", directory, exc.strerror)
         yield
 
 

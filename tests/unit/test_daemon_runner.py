@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from edged.app import DaemonRunner
+from edged.commands.run import SOURCE_NAME, _is_seen
 from edged.config.tree import Config
 from edged.daemon import Options
 from edged.errors import StateInUse
@@ -83,3 +85,12 @@ def test_daemon_before_runs_again_where_the_next_state_directory_is_in_use(monke
     runs.starting = refuse
     runs.run()
     assert runs.configs == [FIRST, SECOND, FIRST]
+
+
+@pytest.mark.parametrize(("counts", "is_seen"), [((0, 0), False), ((1, 0), True), ((0, 1), True)])
+def test_file_is_seen_once_a_frame_of_it_is_done_or_has_failed(counts: tuple[int, int], is_seen: bool) -> None:
+    config = Config.model_validate({"cameras": {SOURCE_NAME: {"source": "a.mp4"}}})
+    camera = SimpleNamespace(counts=SimpleNamespace(processed=counts[0], failed=counts[1]))
+    daemon: Any = SimpleNamespace(config=config, cameras=lambda: {SOURCE_NAME: camera})
+    args: Any = SimpleNamespace(source="a.mp4")
+    assert _is_seen(args, daemon) is is_seen

@@ -34,3 +34,9 @@ def test_reload_clears_each_camera_once_after_it_is_gone(tmp_path: Path) -> None
 def test_cameras_of_another_device_id_are_left_alone(tmp_path: Path) -> None:
     cleared(tmp_path, ("stall",))
     assert cleared(tmp_path, ("yard",), root="edged/other") == []
+
+
+def test_name_that_no_camera_has_is_no_topic(tmp_path: Path) -> None:
+    (tmp_path / "cameras.json").write_text('{"root": "edged/box", "cameras": ["stall", "a/#"]}')
+    assert cleared(tmp_path, ("yard",)) == []
+    assert (tmp_path / "cameras.json.corrupt").exists()

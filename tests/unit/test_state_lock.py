@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 from pathlib import Path
 
@@ -24,3 +26,14 @@ def test_directory_that_cannot_be_made_does_not_stop_the_daemon(tmp_path: Path) 
     (tmp_path / "file").touch()
     with locked_state(tmp_path / "file"):
         pass
+
+
+def test_file_system_without_locks_is_told_and_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def flock(*_: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with locked_state(tmp_path):
+        assert caplog.messages == [f"{tmp_path}: No locks available; a second daemon there would not be noticed"]

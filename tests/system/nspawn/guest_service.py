@@ -291,7 +291,10 @@ def fleet_unit() -> dict[str, Any]:
     wish = seal(Desired(group="barns", number=1, version="9.0"), Path("/opt/site.key"))
     request, hold, result = RUN / "desired.json", Path("/opt/hold"), Path("/var/lib/edged-fleet/result.json")
     hold.touch()
-    drop("edged-fleet.service", f"[Service]\nProtectHome=read-only\nExecStartPre=sh -c 'while [ -e {hold} ]; do sleep 0.05; done'\n")
+    drop(
+        "edged-fleet.service",
+        f"[Service]\nProtectHome=read-only\nExecStartPre=sh -c 'while [ -e {hold} ]; do sleep 0.05; done'\n",
+    )
     systemctl("daemon-reload")
     systemctl("start", "edged-fleet.path")
     Path("/opt/wish").write_bytes(wish)
