@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path, default=SHARED / "data/lsp/val_full")
     parser.add_argument("--quick", action="store_true", help="a few frames of each, as a quick check")
     parser.add_argument(
-        "--peers", action="store_true", help="only the comparison with other libraries; the rest of the report stays"
+        "--only", choices=("peers", "configurations"), help="a part of the report; the rest of it stays as it is"
     )
     parser.add_argument("--out", type=Path, help="directory of the report (the project's; none with --quick)")
     parser.add_argument("--compare", type=Path, metavar="EARLIER.json", help="fail when a ratio is worse than there")
@@ -57,7 +57,7 @@ def main() -> None:
     earlier = json.loads(args.compare.read_text()) if args.compare else None
     out = args.out or (None if args.quick else REPORT)
     figures = measured(args, out)
-    if args.peers:
+    if args.only:
         figures = {**json.loads((REPORT / "bench.json").read_text()), **figures}
     print("\n".join(report.page(figures)))
     if out:
@@ -105,7 +105,7 @@ class Bench:
         models = {"detect": model_path(configurations.DETECTOR), "pose": model_path(configurations.POSE)}
         return {
             **{f"peers {people}": partial(self._peers, people) for people in PEOPLE},
-            "configurations": lambda: configurations.measure(self.scenes(1), turns),
+            "configurations": lambda: configurations.measure(self.scenes, turns),
             "costs": lambda: profiling.measure(models, turns),
             "batches": lambda: batches.measure(turns),
             "subjects": lambda: scaling.by_subjects(*self.sessions, self.scenes(16), turns),
@@ -120,14 +120,14 @@ def measured(args: argparse.Namespace, out: Path | None) -> dict[str, Any]:
     amount = QUICK if args.quick else FULL
     saved = SavedParts(out / "unfinished.json" if out else None, {**amount, **environment()})
     makers = Bench(args, amount).parts()
-    wanted = [name for name in makers if name.startswith("peers ") or not args.peers]
+    wanted = [name for name in makers if name.split()[0] == (args.only or name.split()[0])]
     parts = {name: saved.part(name, makers[name]) for name in wanted}
     saved.forget()
     of_people = {name.split()[1]: part for name, part in parts.items() if name.startswith("peers ")}
     rest = {name: part for name, part in parts.items() if not name.startswith("peers ")}
     return {
         "environment": {**environment(), "others_cores": float(np.mean(list(saved.others.values())))},
-        "peers": of_people,
+        **({"peers": of_people} if of_people else {}),
         **rest,
     }
 

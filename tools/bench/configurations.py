@@ -1,4 +1,4 @@
-"""Eight common configurations: the library that runs the starter models, the device, and with or without the detector.
+"""Common configurations: the library that runs the starter models, the device, with or without the detector, people.
 
 Those that can run here are measured; for the others the reason is stated. All use the CPU backend with other sessions.
 """
@@ -6,11 +6,12 @@ Those that can run here are measured; for the others the reason is stated. All u
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from edged.config.tables.models import ModelsConfig
 from edged.frame import F32
 from edged.inference.cpu.backend import PoseEstimator
+from edged.inference.cpu.int8_file import int8_file
 from edged.inference.cpu.onnxruntime import OrtSession
 from edged.inference.session import Session
 from engines.card import Card
@@ -35,13 +37,15 @@ GPU = Path("/dev/nvidiactl"), Path("/dev/nvhost-gpu"), Path("/dev/nvgpu")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    runner: Literal["PyTorch", "ONNX Runtime", "TensorRT FP16"]
+    runner: Literal["PyTorch", "ONNX Runtime", "OpenVINO", "OpenVINO in INT8", "TensorRT FP16"]
     place: Literal["CPU", "GPU"]
     with_detector: bool  # detect + pose; else pose only
+    people: int = 1
 
     @property
     def name(self) -> str:
-        return f"{self.runner}, {self.place}, {'detect + pose' if self.with_detector else 'pose only'}"
+        models = "detect + pose" if self.with_detector else "pose only"
+        return f"{self.runner}, {self.place}, {models}{f', {self.people} people' if self.people > 1 else ''}"
 
 
 CONFIGURATIONS = (
@@ -49,6 +53,11 @@ CONFIGURATIONS = (
     Configuration(runner="PyTorch", place="CPU", with_detector=False),
     Configuration(runner="ONNX Runtime", place="CPU", with_detector=True),
     Configuration(runner="ONNX Runtime", place="CPU", with_detector=False),
+    Configuration(runner="OpenVINO", place="CPU", with_detector=True),
+    Configuration(runner="OpenVINO in INT8", place="CPU", with_detector=True),
+    Configuration(runner="ONNX Runtime", place="CPU", with_detector=True, people=4),
+    Configuration(runner="OpenVINO", place="CPU", with_detector=True, people=4),
+    Configuration(runner="OpenVINO in INT8", place="CPU", with_detector=True, people=4),
     Configuration(runner="PyTorch", place="GPU", with_detector=True),
     Configuration(runner="ONNX Runtime", place="GPU", with_detector=True),
     Configuration(runner="TensorRT FP16", place="GPU", with_detector=True),
@@ -100,7 +109,13 @@ def unavailable_reason(configuration: Configuration) -> str:
         if not any(path.exists() for path in GPU):
             return "no NVIDIA GPU in this machine"
         return "measured by python -m tools.cuda"
-    return torch_unavailable_reason() if configuration.runner == "PyTorch" else ""
+    if configuration.runner == "PyTorch":
+        return torch_unavailable_reason()
+    if configuration.runner.startswith("OpenVINO") and find_spec("openvino") is None:
+        return "openvino is not installed (pip install '.[openvino]')"
+    if configuration.runner == "OpenVINO in INT8" and any(load()[name].int8 is None for name in (DETECTOR, POSE)):
+        return "no INT8 of the starter models was measured"
+    return ""
 
 
 def torch_unavailable_reason(device: str = "cpu") -> str:
@@ -115,12 +130,13 @@ def torch_unavailable_reason(device: str = "cpu") -> str:
     return ""
 
 
-def measure(scenes: Sequence[Scene], turns: int) -> list[dict[str, Any]]:
-    """Return a row for each configuration, measured in turn on the same frames with one subject."""
+def measure(scenes: Callable[[int], Sequence[Scene]], turns: int) -> list[dict[str, Any]]:
+    """Return a row for each configuration, measured in turn; `scenes` gives those with a number of people."""
     reasons = {c: unavailable_reason(c) for c in CONFIGURATIONS}
     runners = dict.fromkeys(c.runner for c, why in reasons.items() if not why)
     sessions = {runner: [_session(runner, name) for name in (DETECTOR, POSE)] for runner in runners}
-    blocks = {c.name: Turns(c, sessions[c.runner], scenes) for c, why in reasons.items() if not why}
+    shown = {people: scenes(people) for people in {c.people for c in CONFIGURATIONS}}
+    blocks = {c.name: Turns(c, sessions[c.runner], shown[c.people]) for c, why in reasons.items() if not why}
     times = round_robin(blocks, turns)
     return [
         {"name": c.name, "why_not": why}
@@ -136,7 +152,9 @@ class Turns:
     def __init__(self, configuration: Configuration, sessions: Sequence[Session], scenes: Sequence[Scene]) -> None:
         detector, pose = sessions
         pipeline = cpu_pipeline(detector, pose)
+        pipeline.set_max_people(configuration.people)
         self._with_detector, self._pipeline, self._scenes = configuration.with_detector, pipeline, scenes
+        self._people = configuration.people
         self._estimator = PoseEstimator(pose)
         self._stages: list[Mapping[str, int]] = []
         self._ms: list[float] = []
@@ -152,7 +170,7 @@ class Turns:
         return times
 
     def figures(self) -> dict[str, Any]:
-        """Return stage times, if the detector runs, and the number of frames without exactly one pose."""
+        """Return stage times, if the detector runs, and the number of frames with another number of poses."""
         return {
             **(stage_breakdown(self._stages, np.array(self._ms)) if self._with_detector else {}),
             "missed": self._missed,
@@ -160,11 +178,20 @@ class Turns:
 
     def _one(self, frame: BenchFrame) -> None:
         if self._with_detector:
-            self._missed += self._pipeline(frame) != 1
+            self._missed += self._pipeline(frame) != self._people
         else:
             self._estimator.estimate(frame.bgr, self._boxes[frame.scene], lambda stage: None)
 
 
 def _session(runner: str, name: str) -> Session:
-    card = load()[name]
-    return TorchSession(card) if runner == "PyTorch" else OrtSession(card, model_path(name))
+    card, file = load()[name], model_path(name)
+    if runner == "PyTorch":
+        return TorchSession(card)
+    if runner == "ONNX Runtime":
+        return OrtSession(card, file)
+    from edged.inference.cpu.openvino import OpenVinoSession  # noqa: PLC0415
+
+    if runner == "OpenVINO":
+        return OpenVinoSession(card, file)
+    with TemporaryDirectory() as store:
+        return OpenVinoSession(card, int8_file(Path(store), card, file))

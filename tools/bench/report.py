@@ -131,7 +131,7 @@ def people_rows(rows: Mapping[str, Figures]) -> Iterator[str]:
 
 
 def _configurations(rows: Iterable[Figures]) -> Iterator[str]:
-    yield "One subject, starter models (RTMDet-nano 416x256, RTMPose-t), the CPU backend with each library.\n"
+    yield "The starter models with one person, or more where it says so; the CPU backend with each library.\n"
     yield table_row(("", "ms p50 / p95 / p99", "frames/s", "loop / sessions"))
     yield table_row(("---", "---:", "---:", "---:"))
     for row in rows:
