@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import logging
+import re
 import signal
 import ssl
 import sys
@@ -69,7 +70,9 @@ def row(subject: str, payload: bytes) -> Row:
     if not isinstance(body, dict) or not isinstance(body.get("id"), str) or not isinstance(body.get("ts"), int):
         raise ValueError("want a JSON object with id, a text, and ts, in ms")
     if kind == "daily":  # the view `day` reads both of every row
-        datetime.strptime(str(body.get("date")), "%Y-%m-%d")
+        if not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", date := str(body.get("date"))):
+            raise ValueError(f"date = {date!r}: want one as 2026-11-30")
+        datetime.strptime(date, "%Y-%m-%d")
         if not isinstance(body.get("closed"), bool):
             raise ValueError("want closed, true or false")
     try:
@@ -182,14 +185,20 @@ class PoseFiles:
         return True
 
     def write(self) -> None:
-        """Write what waits; a file appears when it is whole."""
-        if self._rows:
-            begun, self._rows = self._rows, []
-            table = self._arrow.Table.from_pylist(begun)
-            file = self._folder / f"poses-{begun[0]['ts']}-{time.time_ns()}.parquet"
-            part = file.with_suffix(".part")
+        """Write what waits; a file appears when it is whole. What cannot be written is logged, and gone."""
+        if not self._rows:
+            return
+        begun, self._rows = self._rows, []
+        table = self._arrow.Table.from_pylist(begun)
+        file = self._folder / f"poses-{begun[0]['ts']}-{time.time_ns()}.parquet"
+        part = file.with_suffix(".part")
+        try:
             self._arrow.parquet.write_table(table, part, compression="zstd")
             part.rename(file)
+        except OSError as error:
+            log.warning("%s: %s; %d samples of poses are lost", file, error, len(begun))
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
 
 
 async def log_error(error: Exception) -> None:

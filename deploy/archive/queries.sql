@@ -9,7 +9,8 @@ ORDER BY array_position(ARRAY['critical', 'warning', 'info'], severity), ts;
 -- 2. Lying yesterday beside the median of each camera's two weeks before.
 WITH lying AS (
     SELECT device, camera, date,
-        (body #>> '{stall,minutes,sternal}')::float + (body #>> '{stall,minutes,lateral}')::float AS minutes
+        jsonb_path_query_first(body, '$.stall.minutes.sternal ? (@.type() == "number")')::float
+        + jsonb_path_query_first(body, '$.stall.minutes.lateral ? (@.type() == "number")')::float AS minutes
     FROM day
     WHERE body -> 'stall' <> 'null' AND date BETWEEN current_date - 15 AND current_date - 1
 )
@@ -21,8 +22,11 @@ GROUP BY device, camera
 ORDER BY device, camera;
 
 -- 3. Cameras that have said nothing for an hour.
-SELECT device, camera, max(ts) AS last
-FROM (SELECT device, camera, ts FROM state UNION ALL SELECT device, camera, ts FROM daily) AS heard
+SELECT device, camera, max(at) AS last
+FROM (
+    SELECT device, camera, least(ts, arrived) AS at FROM state
+    UNION ALL SELECT device, camera, least(ts, arrived) FROM daily
+) AS heard
 GROUP BY device, camera
-HAVING max(ts) < now() - interval '1 hour'
+HAVING max(at) < now() - interval '1 hour'
 ORDER BY last;

@@ -5,15 +5,21 @@ CREATE TABLE IF NOT EXISTS state (
     id text PRIMARY KEY,
     device text NOT NULL,
     camera text NOT NULL,
-    ts timestamptz NOT NULL,
-    body jsonb NOT NULL
+    ts timestamptz NOT NULL, -- by the clock of the device, which may be wrong
+    body jsonb NOT NULL,
+    arrived timestamptz NOT NULL DEFAULT now()
 );
 CREATE TABLE IF NOT EXISTS daily (LIKE state INCLUDING ALL);
 CREATE TABLE IF NOT EXISTS alert (LIKE state INCLUDING ALL);
+-- Of tables of an earlier version.
+ALTER TABLE state ADD COLUMN IF NOT EXISTS arrived timestamptz NOT NULL DEFAULT now();
+ALTER TABLE daily ADD COLUMN IF NOT EXISTS arrived timestamptz NOT NULL DEFAULT now();
+ALTER TABLE alert ADD COLUMN IF NOT EXISTS arrived timestamptz NOT NULL DEFAULT now();
+DROP INDEX IF EXISTS state_by_age;
 CREATE INDEX IF NOT EXISTS state_of_camera ON state (device, camera, ts DESC);
 CREATE INDEX IF NOT EXISTS daily_of_camera ON daily (device, camera, (body ->> 'date'), ts DESC);
 CREATE INDEX IF NOT EXISTS alert_of_camera ON alert ((body ->> 'alert_id'), ts DESC);
-CREATE INDEX IF NOT EXISTS state_by_age ON state (ts);
+CREATE INDEX IF NOT EXISTS state_by_arrival ON state (arrived);
 
 -- What could not be read, to be looked at.
 CREATE TABLE IF NOT EXISTS rejected (
@@ -23,30 +29,31 @@ CREATE TABLE IF NOT EXISTS rejected (
     payload bytea NOT NULL
 );
 
--- The latest message of each day of each camera: the totals of that day.
+-- The last message of each day of each camera: the totals of that day. A closed day stays closed, whatever the clock said.
 CREATE OR REPLACE VIEW day AS
 SELECT DISTINCT ON (device, camera, body ->> 'date')
     device, camera, (body ->> 'date')::date AS date, (body ->> 'closed')::boolean AS closed, ts, body
 FROM daily
-ORDER BY device, camera, body ->> 'date', ts DESC;
+ORDER BY device, camera, body ->> 'date', (body ->> 'closed')::boolean DESC, ts DESC;
 
--- Each alert as it is now.
+-- Each alert as it is now. A closed one stays closed.
 CREATE OR REPLACE VIEW alert_now AS
 SELECT DISTINCT ON (body ->> 'alert_id')
     body ->> 'alert_id' AS alert_id, device, camera, ts, body ->> 'event_type' AS event_type, body ->> 'stage' AS stage,
     body ->> 'severity' AS severity, body ->> 'reason' AS reason, body
 FROM alert
-ORDER BY body ->> 'alert_id', ts DESC;
+ORDER BY body ->> 'alert_id', body ->> 'stage' IS NOT DISTINCT FROM 'closed' DESC, ts DESC;
 
--- Retention, for a nightly `SELECT forget(90);`: states of so many days are kept, of each day its last message only once
--- it is over, alerts and days for good. Returns the number of rows that went.
+-- Retention, for a nightly `SELECT forget(90);`: states are kept for so many days after they arrived, of each day its last
+-- message only once it is over, alerts and days for good. Returns the number of rows that went.
 CREATE OR REPLACE FUNCTION forget(state_days integer) RETURNS bigint LANGUAGE sql AS $$
     WITH states AS (
-        DELETE FROM state WHERE ts < now() - make_interval(days => state_days) RETURNING 1
+        DELETE FROM state WHERE arrived < now() - make_interval(days => state_days) RETURNING 1
     ), days AS (
-        DELETE FROM daily AS old WHERE ts < now() - interval '2 days' AND EXISTS (
+        DELETE FROM daily AS old WHERE arrived < now() - interval '2 days' AND EXISTS (
             SELECT FROM daily AS new WHERE new.device = old.device AND new.camera = old.camera
-            AND new.body ->> 'date' = old.body ->> 'date' AND new.ts > old.ts
+            AND new.body ->> 'date' = old.body ->> 'date'
+            AND ((new.body ->> 'closed')::boolean, new.ts) > ((old.body ->> 'closed')::boolean, old.ts)
         ) RETURNING 1
     ), unread AS (
         DELETE FROM rejected WHERE at < now() - make_interval(days => state_days) RETURNING 1

@@ -93,7 +93,8 @@ class BrokerView:
 
     def __init__(self, broker: MqttConfig, group: str) -> None:
         self.group = Group(group)
-        self.retained_number = 0
+        self.retained_number = 0  # the highest that somebody else has published
+        self._published: set[bytes] = set()
         self._broker = broker
         self._topic = desired_topic(broker.base_topic, group).path[1:]
         self._versions, self._nodes = Negotiator(broker.protocol), Nodes(broker)
@@ -171,6 +172,7 @@ class BrokerView:
     def publish(self, message: bytes) -> None:
         """Publish what is wanted, and wait until the broker has it. Raises BrokerLost."""
         self._taken, self._refusal = False, None
+        self._published.add(message)
         end_s = time.monotonic() + self._broker.keepalive_s
         sent_by: MqttConnection | None = None
         while not self._taken:
@@ -198,7 +200,8 @@ class BrokerView:
     def _on_message(self, message: IncomingMessage) -> None:
         self._retained_s = time.monotonic() if message.retain else self._retained_s
         if message.topic == self._topic:
-            self.retained_number = max(self.retained_number, number_of(message.payload))
+            if message.payload not in self._published:
+                self.retained_number = max(self.retained_number, number_of(message.payload))
             return
         device, _, path = message.topic.removeprefix(f"{self._broker.base_topic}/").partition("/")
         body = foreign_json(message.payload)
@@ -234,7 +237,8 @@ class Rollout:
     def run(self, stages: list[float], say: Say) -> bool:
         """Whether all stages were done; else the last message, for a share of nobody, has stopped it.
 
-        Raises `NotTrusted` when no device of the group is online, or the key cannot sign; BrokerLost.
+        Raises `NotTrusted` when no device of the group is online, the key cannot sign, or somebody else publishes for
+        the group meanwhile; BrokerLost.
         """
         self._site.read_retained()
         asked = self._site.group.begin()
@@ -259,6 +263,15 @@ class Rollout:
                 return False
         return True
 
+    def _check_alone(self) -> None:
+        """Raises `NotTrusted` when somebody else has published since: devices may follow that."""
+        if (other := self._site.retained_number) >= self._number:
+            raise NotTrusted(
+                f"somebody else has published message {other} for the group {self._wanted.group}, and this roll-out "
+                f"{self._number}: devices may follow the other one; let that end, then start this one again",
+                "other-rollout",
+            )
+
     def _publish(self, share: float) -> Desired:
         self._number += 1
         desired = self._wanted.model_copy(update={"number": self._number, "share": share})
@@ -271,6 +284,7 @@ class Rollout:
         settled_s: float | None = None
         while True:
             self._site.poll(POLL_S)
+            self._check_alone()
             verdict = self._site.group.verdict(desired, asked, late=time.monotonic() > end_s)
             if verdict.exceeds(self._stop_at) or not verdict.concerned:
                 return verdict

@@ -39,8 +39,8 @@ class Desired(BaseModel):
 
     @property
     def content(self) -> str:
-        """A digest of what is wanted, without for how many: the stages of a roll-out have the same."""
-        return hashlib.sha256(json.dumps([self.version, self.configuration]).encode()).hexdigest()
+        """A digest of what is wanted of a group, without of how many: the stages of a roll-out have the same."""
+        return hashlib.sha256(json.dumps([self.group, self.version, self.configuration]).encode()).hexdigest()
 
     def includes(self, device: str) -> bool:
         """Whether it is wanted of this device already; those of a small share are in each larger one."""

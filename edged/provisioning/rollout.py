@@ -80,7 +80,8 @@ class Group:
         done, waiting = set[str](), set[str]()
         for name in concerned:
             box = self.boxes[name]
-            answered = box.reported.get("desired") == desired.number
+            left = box.reported.get("group") != self.name
+            answered = box.reported.get("desired") == desired.number and not left
             if answered and box.reported.get("state") == "failed":
                 problems[name] = str(box.reported.get("reason") or "failed")
             elif answered and box.reported.get("applied") == desired.number and box.online:
@@ -88,6 +89,8 @@ class Group:
                     problems[name] = f"health: {', '.join(sorted(new))}"
                 else:
                     done.add(name)
+            elif left:
+                problems[name] = "has left the group"
             elif late:
                 problems[name] = _lateness(box, answered=answered)
             else:

@@ -291,6 +291,19 @@ def test_version_is_asked_for_and_its_failure_reported(box: Box) -> None:
     assert state(box.want(4, version="2.0", configuration=SLOW)) == ("applied", 4, 4)
 
 
+def test_what_failed_in_one_group_is_tried_in_the_next(box: Box) -> None:
+    box.rejection = CommandRejected("daemon", got="a", wanted="b", do="c")
+    assert box.want(1, configuration=SLOW, share=99)["state"] == "failed"
+    box.rejection = None
+    box.site = replace(box.site, group="yards")
+    box.start()
+    message = seal(Desired(group="yards", number=1, configuration=SLOW), box.key)
+    box.member._thread.stopping.set()
+    box.bus.callbacks["/edged/fleet/yards/desired"](Request(path="x", payload=message, retain=True))
+    box.member._step()
+    assert state(box.bus.reports[-1]) == ("applied", 1, 1)
+
+
 def test_unit_that_never_answers_is_a_failure(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 0.0
     monkeypatch.setattr("edged.control.fleet.time.monotonic", lambda: now_s)

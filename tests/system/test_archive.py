@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import random
 import runpy
@@ -41,6 +42,11 @@ POISON = (  # none of which may hold up those behind it
     json.dumps({"id": "\ud800", "ts": 1}),
     json.dumps({"id": random.Random(0).randbytes(9000).hex(), "ts": 1}),  # longer than an index takes
 )
+DATES = (
+    "today",
+    "2026-1-5",
+    "\u0662\u0660\u0662\u0666-\u0661\u0661-\u0663\u0660",
+)  # the last in digits that Python takes too
 
 
 @pytest.fixture(scope="module")
@@ -108,18 +114,50 @@ def test_every_message_is_one_row_whatever_is_killed(database: Database, workers
     workers.kill()
     for text in POISON:
         box.publish(f"edged/{BOX}/cam/a/alert", text, 1)
-    box.publish(f"edged/{BOX}/cam/a/daily", json.dumps({"id": "1", "ts": 1, "date": "today", "closed": True}), 1)
+    for date in DATES:
+        box.publish(f"edged/{BOX}/cam/a/daily", json.dumps({"id": date, "ts": 1, "date": date, "closed": True}), 1)
     ids |= publish(box, 3 * quarter, quarter)
     for kind in ("state", "daily", "alert"):
         until(lambda kind=kind: count(database, kind) >= MESSAGES)  # type: ignore[misc]
         assert set(database.ids(kind)) == ids
-    until(lambda: count(database, "rejected") == len(POISON) + 1)
-    for query in (ARCHIVE / "queries.sql").read_text().split(";\n\n"):
-        database.execute(query)
+    until(lambda: count(database, "rejected") == len(POISON) + len(DATES))
     assert count(database, "alert_now") == MESSAGES // 2
     assert count(database, "day") == 1
     workers.close()  # what a killed one had stored, and not acknowledged, may come again
+    check_clocks_and_types(database)
     check_retention(database)
+
+
+def check_clocks_and_types(database: Database) -> None:
+    """What was opened by a clock an hour ahead is closed; numbers that are none, and other clocks, end no query."""
+    now = datetime.now(timezone.utc)
+    yesterday = (now - timedelta(days=1)).date().isoformat()
+    stall = {"minutes": {"sternal": "all", "lateral": [1]}}
+    for kind, number, ahead_h, more in (
+        ("alert", 9000, 1, {"stage": "open"}),
+        ("alert", 9001, 0, {"stage": "closed"}),
+        ("daily", 9000, 1, {"closed": False, "stall": stall}),
+        ("daily", 9001, 0, {"closed": True, "stall": {"minutes": {"sternal": 60, "lateral": 1.5}}}),
+        ("daily", 9002, 0, {"closed": True, "stall": stall}),
+        ("state", 9000, 24, {}),
+    ):
+        at = now + timedelta(hours=ahead_h)
+        text = json.dumps({**body(number, at, day=yesterday), **more})
+        camera, arrived = f"c-{number // 2}", now - timedelta(hours=2)
+        database.execute(
+            f"INSERT INTO {kind} VALUES ('{number}', 'odd', '{camera}', '{at.isoformat()}', '{text}', '{arrived}')"
+        )
+    rings, lying, silent = (
+        [row for row in database.execute(query) if "odd" in row]
+        for query in (ARCHIVE / "queries.sql").read_text().split(";\n\n")
+    )
+    assert rings == []
+    assert [row[:3] for row in lying] == [("odd", "c-4500", 61.5), ("odd", "c-4501", None)]
+    assert {row[1] for row in silent} == {"c-4500", "c-4501"}
+    assert database.execute("SELECT closed FROM day WHERE camera = 'c-4500'") == [(True,)]
+    database.execute("UPDATE daily SET arrived = arrived - interval '3 days' WHERE device = 'odd'")
+    database.execute("SELECT forget(90)")
+    assert database.execute("SELECT id FROM daily WHERE camera = 'c-4500'") == [("9001",)]
 
 
 def test_poses_that_cannot_be_read_do_not_spoil_the_file_of_the_others(
@@ -142,6 +180,24 @@ def test_poses_that_cannot_be_read_do_not_spoil_the_file_of_the_others(
     assert found == [*[True] * 64, *[False] * 36] * 2 + [False] * 200 + [True]
     assert {box: len(cameras) for box, cameras in files._taken_s.items()} == {BOX: 5, "a": 64, "b": 64}
     assert len(list(tmp_path.glob("*.parquet"))) == 1
+
+
+def test_full_disk_costs_the_poses_that_wait_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(table: object, part: Path, compression: str) -> None:
+        part.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    arrow = SimpleNamespace(Table=SimpleNamespace(from_pylist=list), parquet=SimpleNamespace(write_table=full))
+    monkeypatch.setitem(sys.modules, "pyarrow", arrow)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", arrow.parquet)
+    files = runpy.run_path(str(ARCHIVE / "archive.py"))["PoseFiles"](tmp_path, 10)
+    message = SimpleNamespace(subject=f"edged.{BOX}.cam.a.poses", data='{"ts": 1, "subjects": []}')
+    asyncio.run(files.take(message))
+    files.write()
+    assert "No space left on device; 1 samples of poses are lost" in caplog.text
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_one_sample_of_poses_of_each_camera_is_in_a_file_of_parquet(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -13,7 +14,9 @@ from edged.commands import rollout
 from edged.commands.argument_types import percent
 from edged.commands.rollout import BrokerView, Rollout
 from edged.config.tables.mqtt import MqttConfig
-from edged.errors import BrokerLost, ConfigError
+from edged.errors import BrokerLost, ConfigError, NotTrusted
+from edged.mqtt.connection import IncomingMessage
+from edged.mqtt.send_queue import OutgoingMessage
 from edged.provisioning.desired import Desired, seal
 from edged.provisioning.rollout import Group
 
@@ -65,6 +68,16 @@ def test_new_kind_of_problem_in_health_counts_and_an_old_one_does_not() -> None:
         made.update(name, "health", {"problems": [old] if name == "a" else [new, "?"]})
     found = made.verdict(WANTED, asked, late=False)
     assert (set(found.done), dict(found.problems)) == ({"a"}, {"b": "health: camera-lost"})
+
+
+def test_device_that_left_the_group_is_a_problem_whatever_its_number() -> None:
+    made = group()
+    asked = made.begin()
+    for name in ("a", "b", "c"):
+        say(made, name, "applied")
+    made.update("d", "reported", {"group": "yards", "desired": 4, "applied": 4, "state": "applied"})
+    found = made.verdict(WANTED, asked, late=False)
+    assert (set(found.done), dict(found.problems)) == ({"a", "b", "c"}, {"d": "has left the group"})
 
 
 def test_only_devices_of_the_share_are_concerned_and_too_many_problems_stop() -> None:
@@ -122,6 +135,30 @@ def test_connection_that_ends_is_opened_again(site: BrokerView, monkeypatch: pyt
     monkeypatch.setattr(rollout, "LOST_S", -1.0)
     with pytest.raises(BrokerLost):
         site.poll(60.0)
+
+
+def test_second_roll_out_ends_the_first_and_its_own_messages_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    def message(number: int, signature: str) -> bytes:
+        return json.dumps({"desired": json.dumps({"number": number}), "signature": signature}).encode()
+
+    def send(out: OutgoingMessage) -> None:
+        for payload in [out.payload, *others]:
+            view._on_message(IncomingMessage(topic=out.topic, payload=payload, retain=False))
+        view._on_result(out, None)
+
+    others: list[bytes] = []
+    view = BrokerView(MqttConfig(), "barns")
+    view._connection = SimpleNamespace(send=send, poll=lambda _: None)  # type: ignore[assignment]
+    view.group.update("a", "status", {"state": "online"})
+    view.group.update("a", "reported", {"group": "barns", "desired": 3})
+    monkeypatch.setattr(rollout, "seal", lambda desired, key: message(desired.number, "ours"))
+    monkeypatch.setattr(rollout, "POLL_S", 0.001)
+    monkeypatch.setattr(view, "read_retained", lambda: None)
+    run = Rollout(view, WANTED, Path("key"), stop_at=0, wait_s=0, watch_s=0).run
+    assert not run([100.0], print)  # nobody answers, and nobody else publishes
+    others.append(message(4, "theirs"))
+    with pytest.raises(NotTrusted, match="somebody else has published message 4 for the group barns"):
+        run([100.0], print)
 
 
 def test_number_that_one_device_claims_uses_up_few(monkeypatch: pytest.MonkeyPatch) -> None:

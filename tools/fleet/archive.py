@@ -226,7 +226,7 @@ def check_retention(database: Database) -> str:
         at = now - timedelta(days=age_days)
         text = json.dumps(body(number, at, day=(now - timedelta(days=int(age_days))).date().isoformat()))
         rows.append(
-            f"INSERT INTO {kind} VALUES ('id-{number}', 'box', 'a', '{at.isoformat()}', '{text}')"  # noqa: S608  ours
+            f"INSERT INTO {kind} VALUES ('id-{number}', 'box', 'a', '{at.isoformat()}', '{text}', '{at.isoformat()}')"  # noqa: S608  ours
         )
     for row in rows:
         database.execute(row)
