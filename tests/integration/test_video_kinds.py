@@ -59,6 +59,12 @@ def test_video_without_times_falls_back_to_its_rate(tmp_path: Path) -> None:
     assert times_ms(list(frames_of(path))) == [0, 40, 80, 120, 160]
 
 
+def test_avi_with_b_frames_has_the_times_of_its_rate(tmp_path: Path) -> None:
+    options = {"bf": "2", "b_strategy": "0"}
+    path = write_video(tmp_path / "x.avi", moving_square(12), rate_hz=10, options=options)
+    assert times_ms(list(frames_of(path))) == list(range(0, 1200, 100))
+
+
 def test_turn_in_the_bitstream_holds_for_all_frames_of_its_group(tmp_path: Path) -> None:
     turned = tmp_path / "turned.ts"
     with av.open(str(write_video(tmp_path / "x.ts", moving_square(4)))) as source, av.open(str(turned), "w") as target:

@@ -12,7 +12,7 @@ import av
 
 from edged.capture.camera import CapturedImage, StreamFacts
 from edged.capture.sources.recording_times import RecordingTimes
-from edged.capture.sources.video_reader import Picture, VideoReader
+from edged.capture.sources.video_reader import JOINED_CODECS, Picture, VideoReader
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, EndOfSource
 from edged.frame import U8
@@ -65,7 +65,7 @@ class VideoStream:
         image = self._reader.image(picture, out)
         self._decoded += image.size > 0
         # One that failed comes when its error does, not in its turn.
-        source_ns = self._times.now_ns if picture.frame is None else self._times.next_ns(picture.stamp_ns)
+        source_ns = self._times.now_ns if picture.frame is None else self._times.next_ns(self._stamp_ns(picture))
         played_ns = self._earlier_ns + source_ns
         position, self._position = self._position, self._position + 1
         number, self._frames_read = self._frames_read, self._frames_read + 1
@@ -87,6 +87,15 @@ class VideoStream:
     @property
     def facts(self) -> StreamFacts:
         return self._reader.facts
+
+    def _stamp_ns(self, picture: Picture) -> int | None:
+        """Its own time; None in an AVI of H.264 or H.265 with B-frames: FFmpeg gives those the places of their packets.
+
+        Source: findings/h264-in-avi-is-a-frame-late.sh
+        """
+        codec = self._reader.codec
+        reordered = codec.has_b_frames and codec.name in JOINED_CODECS
+        return None if reordered and self._reader.container.format.name == "avi" else picture.stamp_ns
 
     def _due_ns(self, number: int, played_ns: int) -> int:
         """When it is due from the beginning: at the configured rate, or at its own time."""
