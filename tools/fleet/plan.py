@@ -11,7 +11,8 @@ import numpy as np
 
 from edged.config.tables.mqtt import PublishConfig
 from edged.messages.build import encode
-from edged.messages.topics import REPORTED, STATUS
+from edged.messages.topics import REPORTED
+from edged.provisioning.desired import Desired
 from edged.units import BYTES_PER_MB, S_PER_DAY
 from tools.reports.writer import number, table
 
@@ -21,7 +22,8 @@ CAMERAS = 2
 STATES, ALERTS = 100, 2  # of a camera in a day: assumed; the simulated stalls make fewer
 POSES_HZ = 1.0  # of one camera of each box
 PROBE_S = 10.0  # one `poses` message of a camera in so long has QoS 1; see `edged.mqtt.delivery`
-SETTINGS_BYTES = 1024  # of a roll-out
+SETTINGS = "x" * 1024  # of a roll-out
+SIGNATURE = "x" * 300  # the length of one by an Ed25519 key
 RETAINED_OF_BOX, RETAINED_OF_CAMERA = (
     ("status", "info", "health", "switches", "reported"),
     ("camera-status", "state", "daily"),
@@ -75,7 +77,8 @@ def _rows(boxes: int, cost_s: float | None, connection_mb: float | None) -> dict
     poses_hz = boxes * POSES_HZ
     retained = sum(map(message_bytes, RETAINED_OF_BOX)) + CAMERAS * sum(map(message_bytes, RETAINED_OF_CAMERA))
     poses_mb = poses_hz * message_bytes("poses") / BYTES_PER_MB
-    desired = SETTINGS_BYTES + message_bytes(STATUS.name)
+    wish = Desired(group="barns", number=1, version="1.0", configuration=SETTINGS).model_dump_json()
+    desired = len(json.dumps({"desired": wish, "signature": SIGNATURE}))
     return {
         "states, totals and alerts, messages/s, written by two or three nodes": number(kept_hz, 0),
         "`health`, messages/s": number(health_hz, 0),
@@ -90,10 +93,8 @@ def _rows(boxes: int, cost_s: float | None, connection_mb: float | None) -> dict
         "queues of the archive after a day without a worker, GB": number(
             boxes * CAMERAS * _archived_bytes() / (1000 * BYTES_PER_MB), 1
         ),
-        "a stage of a roll-out to all, MB out": number(boxes * desired / BYTES_PER_MB, 0),
-        "`reported` then, MB in, for each of two messages": number(
-            boxes * message_bytes(REPORTED.name) / BYTES_PER_MB, 0
-        ),
+        "a stage of a roll-out to all with 1 kB of settings, MB out": number(boxes * desired / BYTES_PER_MB, 0),
+        "`reported` of all, MB in": number(boxes * message_bytes(REPORTED.name) / BYTES_PER_MB, 0),
         "boxes that come to each of two nodes when the third fails": number(boxes / NODES / 2, 0),
     }
 
