@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -49,6 +50,7 @@ def config_remarks(partial: PartialConfig, unread: Path | None = None) -> Iterat
     if config is None:
         return
     remarks = [*_mqtt_remarks(config.mqtt, unread), *_device_remarks(config), *_fleet_remarks(config)]
+    remarks += _library_remarks(config)
     for name, camera in config.enabled_cameras.items():
         key: Key = ("cameras", name)
         if partial.knows((*key, "source")):
@@ -102,13 +104,28 @@ def _mqtt_remarks(mqtt: MqttConfig, unread: Path | None) -> Iterator[Violation]:
         yield ("mqtt", "tls", "enabled"), False, "the certificates are not used, and passwords go in clear text"
 
 
+def _library_remarks(config: Config) -> Iterator[Violation]:
+    """Extras that are not installed here, which may not be the machine that the configuration is for."""
+    wanted = (
+        (("publish", "encoding"), config.publish.encoding, "cbor", "cbor2", "cbor"),
+        (("panel", "enabled"), config.panel.enabled, True, "uvicorn", "panel"),
+        (("compute", "cpu_runtime"), config.compute.cpu_runtime, "openvino", "openvino", "openvino"),
+    )
+    for key, got, asks, library, extra in wanted:
+        if got == asks and find_spec(library) is None:
+            text = (
+                f"{library} is not installed on this machine, where the daemon would not start; in a clone: pip install"
+            )
+            yield key, got, f"{text} '.[{extra}]'"
+
+
 def _missing_files(key: Key, table: Section, names: Iterable[str]) -> Iterator[Violation]:
     """Certificates and keys that are not where the table says."""
     for name in names:
         text = str(getattr(table, name) or "")
         if text.lstrip().startswith(PEM):
-            takes = "the daemon" if key[0] == "cameras" else "it is for `edged provision FILE`, and the daemon alone"
-            yield (*key, name), None, f"is the text itself; {takes} wants the path of a file"
+            text = "is the text itself; it is for `edged provision FILE`, and the daemon alone wants the path of a file"
+            yield (*key, name), None, text
         elif text and (fault := _no_file(text)):
             yield (*key, name), text, fault
 

@@ -83,7 +83,7 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
         (RTSP.replace("rtsp:", "rtsps:") + 'ca = "/no/ca"', 'F:3 cameras.a.ca = "/no/ca": there is no such file on'),
         (
             RTSP.replace("rtsp:", "rtsps:") + 'ca = "-----BEGIN CERTIFICATE-----"',
-            "F:3 cameras.a.ca: is the text itself; the daemon wants the path of a file",
+            "F:3 cameras.a.ca: is the text itself; it is for `edged provision FILE`, and the daemon alone wants the path",
         ),
         (
             'panel = { enabled = true, cert = "/no/cert", key = "/dev/null" }',
@@ -174,3 +174,20 @@ def test_remark_is_logged_and_does_not_stop_the_daemon(tmp_path: Path, caplog: p
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.toml")), ids=lambda file: file.name)
 def test_shipped_example_has_no_problem(file: Path) -> None:
     assert check_layers(read_layers(file, env={})).problems == []
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ('[publish]\nencoding = "cbor"', 'publish.encoding = "cbor": cbor2 is not installed on this machine'),
+        ("[panel]\nenabled = true", "panel.enabled = true: uvicorn is not installed on this machine"),
+        ('[compute]\ncpu_runtime = "openvino"', 'compute.cpu_runtime = "openvino": openvino is not installed on'),
+    ],
+)
+def test_extra_that_is_not_installed_here_is_named(
+    text: str, want: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edged.config_remarks.find_spec", lambda name: None)
+    assert f"remark: F:4 {want}" in remarks(tmp_path, CAMERA + text)[0]
+    monkeypatch.setattr("edged.config_remarks.find_spec", lambda name: name)
+    assert not remarks(tmp_path, CAMERA + text)
