@@ -94,9 +94,9 @@ def when(name: str) -> str:
     if name not in came:
         return "never"
     _, expiry_s, delay_s = CASES[name]
-    if came[name] < 1:
+    if came[name] < (expiry_s / 2 or 3):
         return "at once"
-    return "after the delay" if delay_s - 0.5 < came[name] else "with the session"
+    return "with the session" if came[name] < delay_s - 0.5 else "after the delay"
 
 
 seen = [when(name) for name in CASES]

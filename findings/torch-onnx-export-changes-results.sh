@@ -1,5 +1,5 @@
 #!/bin/sh
-# torch 2.13.0 (wheel for the CPU), torch.onnx.export: some functions become others, and neither exporter says so. Both
+# torch 2.13.0, torch.onnx.export: some functions become others, and neither exporter says so. Both
 # leave out avg_pool2d's divisor_override. The new one (dynamo=True) keeps the last of the values that scatter_reduce
 # should take the mean of. The old one (dynamo=False) keeps the last of the rows that index_put(accumulate=True) should
 # add to one place, rounds integer // towards zero, leaves out the threshold of softplus, and makes NaN of atan2(0, 0),
@@ -17,7 +17,7 @@ set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet --disable-pip-version-check torch==2.13.0+cpu onnxscript==0.7.2 onnxruntime==1.32.0 \
+"$folder/venv/bin/pip" install --quiet --disable-pip-version-check torch==2.13.0 onnxscript==0.7.2 onnxruntime==1.32.0 \
     onnx==1.23.2 numpy==2.4.6
 "$folder/venv/bin/python" - 2>"$folder/notes" <<'PYTHON' || { cat "$folder/notes"; exit 1; }
 import io
