@@ -70,7 +70,10 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
             CAMERA + 'classes = ["horse"]\n' + DOWN,
             'F:3 cameras.a.classes = ["horse"]: no person is looked for, so [down]',
         ),
-        (CAMERA + "fps = 1.5\nperson_down.after_s = 5\n" + DOWN, "F:3 cameras.a.fps = 1.5: person-down needs 8 frames within"),
+        (
+            CAMERA + "fps = 1.5\nperson_down.after_s = 5\n" + DOWN,
+            "F:3 cameras.a.fps = 1.5: person-down needs 8 frames within",
+        ),
         (CAMERA + "person_down.after_s = 9", "F:3 cameras.a.person_down: nothing reads this table until it is enabled"),
         (
             CAMERA + DOWN + '[models]\npose = { horse = "rtmpose-m-ap10k" }',
@@ -83,7 +86,7 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
         (RTSP.replace("rtsp:", "rtsps:") + 'ca = "/no/ca"', 'F:3 cameras.a.ca = "/no/ca": there is no such file on'),
         (
             RTSP.replace("rtsp:", "rtsps:") + 'ca = "-----BEGIN CERTIFICATE-----"',
-            "F:3 cameras.a.ca: is the text itself; it is for `edged provision FILE`, and the daemon alone wants the path",
+            "F:3 cameras.a.ca: is the text itself; it is for `edged provision FILE`, and the daemon alone wants",
         ),
         (
             'panel = { enabled = true, cert = "/no/cert", key = "/dev/null" }',
@@ -122,7 +125,10 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
             CAMERA + '[mqtt.tls]\nenabled = true\nca = """\n-----BEGIN CERTIFICATE-----\n' + "A" * 5000 + '"""',
             "F:5 mqtt.tls.ca: is the text",
         ),
-        (CAMERA + '[homeassistant]\ndiscovery_prefix = "ha"', "F:3 homeassistant: nothing reads this table until it is enabled"),
+        (
+            CAMERA + '[homeassistant]\ndiscovery_prefix = "ha"',
+            "F:3 homeassistant: nothing reads this table until it is enabled",
+        ),
         (CAMERA + "[prometheus]\nport = 9000", "F:3 prometheus: nothing reads this table until it is enabled; add"),
         (CAMERA + '[commands]\nallow = ["snapshot"]', 'F:4 commands.allow[0] = "snapshot": no camera gives pictures'),
         (CAMERA + '[commands]\nallow = ["day"]', 'F:4 commands.allow[0] = "day": no camera watches a stall; add'),
