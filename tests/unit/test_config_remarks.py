@@ -68,7 +68,7 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
         (RTSP + 'password = "p"', "F:3 cameras.a.password: has no user name; add cameras.a.username"),
         (
             CAMERA + 'classes = ["horse"]\n' + DOWN,
-            'F:3 cameras.a.classes = ["horse"]: no person is looked for, so [down]',
+            'F:3 cameras.a.classes = ["horse"]: no person is looked for, so [person_down]',
         ),
         (
             CAMERA + "fps = 1.5\nperson_down.after_s = 5\n" + DOWN,
