@@ -240,7 +240,7 @@ def _stall_remarks(key: Key, camera: CameraConfig) -> Iterator[Violation]:
     yield from _not_enabled((*key, "person_down"), camera.person_down)
     if camera.person_down.enabled and not _may_find(camera, PERSON):
         key_here, got = _class_key(key, camera)
-        yield key_here, got, 'no person is looked for, so [person_down] finds none; add "person", or remove [person_down]'
+        yield key_here, got, 'no person is looked for, so [person_down] finds none; add "person", or remove it'
     if camera.person_down.enabled and 0 < camera.fps * camera.person_down.after_s < MIN_OBSERVATIONS:
         sentence = f"person-down needs {MIN_OBSERVATIONS} frames within after_s, so it never rings; raise one of them"
         yield (*key, "fps"), camera.fps, sentence
