@@ -357,8 +357,13 @@ class PersistentQueue:
             log.warning("%s; messages to be stored wait in memory", error)
 
     def _return_to_disk(self) -> None:
-        """Move what waits in memory to the file, at a moment when none of it is being sent."""
+        """Move what waits in memory to the file, at a moment when none of it is being sent.
+
+        With nothing to write, a full disk would seem to have room again.
+        """
         if not self._disk_failed or self._path is None or time.monotonic() < self._retry_disk_s:
+            return
+        if self._disk is not None and not self._memory.rows:
             return
         with self._changed:
             if self._in_flight or any(store_id.file_no == MEMORY for store_id in self._done):

@@ -121,7 +121,7 @@ def test_closed_streams_are_as_good_as_the_null_device(closed: str) -> None:
         (["--help"], ""),
         (["--help"], "1"),
         (["check", "--help"], ""),
-    ],  # unbuffered argparse ignores what it cannot write
+    ],  # unbuffered argparse hides it
     ids=["help", "unbuffered help", "help of a verb"],
 )
 @pytest.mark.parametrize(

@@ -76,6 +76,19 @@ def test_horse_that_lay_down_at_any_heading_does_not_stand(heading: float) -> No
     assert counts["lie-down"] in (1, 2)  # seen from its end, it may seem to rise once on the way down
 
 
+def test_horse_lies_on_in_images_of_another_size() -> None:
+    lain = acts(("lying-down", 7), ("sternal", 120), begin_s=60)
+    horse, _ = observed(seen([*KNOWN, *lain]))
+    resized = horse.resized(None)
+    counts = defaultdict[str, float](float)
+    for observation in seen(acts(("sternal", 60), begin_s=187)):
+        resized.update(observation)
+        for name, amount in resized.tick(observation.t_s).items():
+            counts[name] += amount
+    assert horse.lying_since_s == resized.lying_since_s is not None
+    assert (resized.posture, counts["lie-down"]) == ("sternal", 0)
+
+
 def test_horse_end_on_before_its_length_is_known_is_unknown() -> None:
     horse, _ = observed(seen(acts(("standing", 30), heading=-2.09)))
     assert horse.posture == "unknown"

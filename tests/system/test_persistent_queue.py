@@ -380,6 +380,25 @@ def test_full_disk_loses_no_message_and_keeps_their_order(small_disk: Path, new_
     assert queue.counts.waiting == 0
 
 
+def test_full_disk_is_logged_once_though_each_message_is_delivered_at_once(
+    small_disk: Path, new_queue: NewQueue, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for period in ("RETRY_DISK_S", "DELETE_INTERVAL_S"):  # each wait below is long for both
+        monkeypatch.setattr(f"edged.mqtt.persistent_queue.{period}", 0.001)
+    queue = new_queue(small_disk / "outbox.db", online=True)
+    queue.put(ALERT, message(0))
+    deliver(queue, 1)
+    ballast = small_disk / "ballast"
+    with pytest.raises(OSError):  # noqa: PT011  no space is left
+        ballast.write_bytes(b"x" * 2_000_000)
+    for number in range(1, 9):
+        queue.put(ALERT, message(number, filler="x" * 100_000))
+        deliver(queue, 1)
+        until(lambda: queue.stats["bytes"] < 1000)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert not queue.stats["durable"]
+
+
 def test_read_only_file_system_loses_no_message(small_disk: Path, new_queue: NewQueue) -> None:
     queue = new_queue(small_disk / "outbox.db")
     queue.put(ALERT, message(0))

@@ -161,3 +161,12 @@ def test_time_lying_in_a_day_is_a_gauge_after_six_hours_of_monitoring() -> None:
         if monitor.findings:
             hours.append(hour)
     assert hours == [7]
+
+
+def test_floor_that_fits_neither_of_two_image_sizes_is_logged_once_for_each(caplog: pytest.LogCaptureFixture) -> None:
+    floor = ((0.0, 359.0), (639.0, 359.0), (639.0, 150.0), (0.0, 150.0))
+    monitor = StallMonitor(StallConfig(enabled=True, floor=floor, floor_m=(4, 4)), 0.3, DayLog([]))
+    for _ in range(3):
+        monitor.set_image_size((320, 180))
+        monitor.set_image_size((300, 300))
+    assert len(caplog.records) == 2

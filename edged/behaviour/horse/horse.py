@@ -58,6 +58,13 @@ class HorseState:
         self._last_standing_s = -math.inf
         self._on_back_s: deque[float] = deque(maxlen=T.on_back_count)  # times of observations on its back
 
+    def resized(self, ground: GroundPlane | None) -> HorseState:
+        """The same horse in images of another size: measured anew, and lying for as long as before."""
+        horse = HorseState(ground)
+        horse.lying_since_s, horse._was_upright = self.lying_since_s, self._was_upright
+        horse._posture_known_s, horse._last_standing_s = self._posture_known_s, self._last_standing_s
+        return horse
+
     @property
     def posture(self) -> Posture:
         """What the last seconds show; a horse that is seen on its back lies, before their vote has changed."""

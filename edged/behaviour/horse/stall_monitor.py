@@ -51,6 +51,7 @@ class StallMonitor:
         self._rules = load_rules() if rules is None else tuple(rules)
         self._horse, self._foal, self._mare_foal = HorseState(), HorseState(), MareFoalAssigner()
         self._size_wh: tuple[int, int] | None = None
+        self._unfit_sizes: set[tuple[int, int]] = set()  # that were logged
         self._counts = RollingCounts()
         self._started_s: float | None = None
         self._people = PersonPresence()
@@ -77,15 +78,17 @@ class StallMonitor:
             self._foal.update(self._observation(t_s, foal))
 
     def set_image_size(self, size_wh: tuple[int, int]) -> None:
-        """Locate the camera over a floor of known size. A new size starts the horse anew."""
+        """Locate the camera over a floor of known size. With a new size the horse is measured anew."""
         if size_wh == self._size_wh:
             return
         self._size_wh, ground = size_wh, None
         try:
             ground = ground_plane(self.stall, size_wh)
         except ConfigError as exc:
-            log.warning("stall.floor and floor_m do not fit: %s; the horse is measured without them", exc)
-        self._horse, self._foal = HorseState(ground), HorseState(ground)
+            if size_wh not in self._unfit_sizes:
+                log.warning("stall.floor and floor_m do not fit: %s; the horse is measured without them", exc)
+            self._unfit_sizes.add(size_wh)
+        self._horse, self._foal = self._horse.resized(ground), self._foal.resized(ground)
 
     def update_horse(self, observation: KeypointObservation) -> None:
         """Take in one observation of the horse."""
