@@ -167,6 +167,6 @@ def test_floor_that_fits_neither_of_two_image_sizes_is_logged_once_for_each(capl
     floor = ((0.0, 359.0), (639.0, 359.0), (639.0, 150.0), (0.0, 150.0))
     monitor = StallMonitor(StallConfig(enabled=True, floor=floor, floor_m=(4, 4)), 0.3, DayLog([]))
     for _ in range(3):
-        monitor.set_image_size((320, 180))
+        monitor.set_image_size((640, 360))
         monitor.set_image_size((300, 300))
     assert len(caplog.records) == 2
