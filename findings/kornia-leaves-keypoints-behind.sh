@@ -1,5 +1,5 @@
 #!/bin/sh
-# kornia 0.9.0 (torch 2.13.0, wheel for the CPU): AugmentationSequential with data_keys moves images, keypoints and boxes
+# kornia 0.9.0 (torch 2.13.0): AugmentationSequential with data_keys moves images, keypoints and boxes
 # together by rotations, crops, resizes and perspectives. RandomThinPlateSpline, RandomFisheye and RandomElasticTransform
 # bend the image alone and leave keypoints and boxes as they were, without a warning: the labels that a network learns
 # from are as far off as the image was bent. (Of a mask the first two say that they cannot.)
@@ -13,7 +13,7 @@ set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet --disable-pip-version-check torch==2.13.0+cpu kornia==0.9.0 numpy==2.4.6
+"$folder/venv/bin/pip" install --quiet --disable-pip-version-check torch==2.13.0 kornia==0.9.0 numpy==2.4.6
 "$folder/venv/bin/python" - <<'PYTHON'
 import warnings
 
