@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from pathlib import Path
+from typing import Any, NoReturn
 
+import psutil
 import pytest
 
 from edged.units import NS_PER_S
-from tools.fleet.capacity import next_step
+from tools.fleet.capacity import Measurement, next_step
 from tools.fleet.capacity_report import fault_key, growth_key, held, outcome_line, page, tools_limit
 from tools.fleet.cluster import arrived
 from tools.fleet.plan import message_bytes, plan
@@ -107,3 +110,13 @@ def test_recovery_lasts_until_no_state_comes_late() -> None:
     late_ms = found.pop("late_ms")
     assert found == {"poses": 1, "states": 4, "twice": 1, "disorder": 1, "recovered_s": 6.0}
     assert late_ms.tolist() == [100.0, 4000.0, 6000.0, 1e-6, 29000.0]
+
+
+def test_run_whose_node_is_gone_is_written_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure() -> NoReturn:
+        raise psutil.NoSuchProcess(7)
+
+    monkeypatch.setattr("tools.fleet.capacity.environment", lambda _: {})
+    Measurement(tmp_path, 1, 1).take(fault_key(KIND, "killed"), measure, kind=KIND, boxes=5, fault="killed")
+    (found,) = json.loads((tmp_path / "capacity.json").read_text())["runs"].values()
+    assert "no longer exists" in found["error"] or "not found" in found["error"]

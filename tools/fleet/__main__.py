@@ -18,10 +18,11 @@ import numpy as np
 import psutil
 
 from edged.config.tables.mqtt import MqttConfig
+from edged.units import ns
 from tools.fleet.bridged import SITE
 from tools.fleet.brokers import Broker
 from tools.fleet.cluster import busy_s
-from tools.fleet.devices import DeviceProcess, Load, Sent, in_s, load_parser
+from tools.fleet.devices import DeviceProcess, Load, Sent, load_parser
 from tools.fleet.reader import Arrivals, Reader
 
 OPERATOR = {"operator": "operator"}
@@ -102,7 +103,7 @@ def run(site: Broker, central: Broker | None, args: argparse.Namespace, count: i
     took_s = time.monotonic() - start_s
     shares = [(_cpu_s(process) - cpu_s) / took_s for process, cpu_s in zip(processes, before_s, strict=True)]
     busy = (busy_s() - before_busy_s) / took_s
-    arrivals = _arrived(reader, in_s(start_s), sum(sum(one.published.values()) for one in sent))
+    arrivals = _arrived(reader, ns(start_s), sum(sum(one.published.values()) for one in sent))
     reconnect_s = _restart_broker(site, devices)
     for device_process in devices:
         device_process.close()

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from tools.fleet.capacity_report import Run, fault_key, growth_key, held, outcome_line, page, tools_limit
 from tools.fleet.cluster import FAULTS, Outcome, Pace, run
 from tools.fleet.kinds import KINDS, Cluster, cluster_for
-from tools.reports.writer import environment, write
+from tools.reports.writer import environment, strict, write
 
 OUT = Path(__file__).parents[1] / "reports" / "capacity"
 SIZES = (100, 500, 1000, 2000)
@@ -59,9 +60,9 @@ class Measurement:
         """Measure and write one run. One that fails says why, and is written too."""
         try:
             found: Run = {**what, **figures(measure())}
-        except (RuntimeError, OSError, subprocess.SubprocessError) as error:
-            found = {**what, "error": str(error)}
-        self.runs[run_key] = found
+        except (RuntimeError, OSError, EOFError, psutil.Error, subprocess.SubprocessError) as error:
+            found = {**what, "error": str(error) or type(error).__name__}
+        self.runs[run_key] = found = strict(found)
         self.write()
         print(f"{run_key}: {outcome_line(found)}", flush=True)
 

@@ -24,7 +24,6 @@ from edged.messages.build import HeaderFactory
 from edged.mqtt.client import MqttBus
 from edged.mqtt.send_queue import DeliveryCounts
 from edged.runtime.clock import Clock
-from edged.units import NS_PER_S
 from tools.mqtt_bench import result
 
 CAMERA = "stall1"
@@ -189,8 +188,3 @@ def _until_all(buses: Sequence[MqttBus], ready: Callable[[MqttBus], bool], what:
 def _difference(before: DeliveryCounts, after: DeliveryCounts) -> DeliveryCounts:
     fields = DeliveryCounts.__slots__
     return DeliveryCounts(**{name: getattr(after, name) - getattr(before, name) for name in fields})
-
-
-def in_s(seconds: float) -> int:
-    """Return seconds as ns."""
-    return round(seconds * NS_PER_S)
