@@ -1,8 +1,9 @@
 #!/bin/sh
-# onnxruntime 1.32.0, onnxruntime.quantization: CalibrationMethod.Entropy gives the range of MinMax, to the digit. It looks for
-# a cut among 128 bins of a histogram such that at least 128 are left, so there is nothing to choose; TensorRT, which it
-# follows, has 2048 bins. One outlier therefore takes nearly all of the 256 steps: "entropy is no better than min-max" says
-# nothing about entropy. quantize_static passes no number of bins on; create_calibrator does (num_bins=2048).
+# onnxruntime 1.32.0, onnxruntime.quantization: CalibrationMethod.Entropy gives the range of MinMax, to the digit. It
+# looks for a cut among 128 bins of a histogram such that at least 128 are left, so there is nothing to choose;
+# TensorRT, which it follows, has 2048 bins. One outlier therefore takes nearly all of the 256 steps: "entropy is no
+# better than min-max" says nothing about entropy. quantize_static passes no number of bins on; create_calibrator does
+# (num_bins=2048).
 #
 # Seen (120000 values of deviation 1 and a single 100; largest value of the range):
 #   MinMax: 100.0
