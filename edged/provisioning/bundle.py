@@ -7,6 +7,7 @@ Upstream: `edged provision`. Downstream: /etc/edged, and systemd, which passes t
 from __future__ import annotations
 
 import hashlib
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ PEM_KEYS = {  # stored as text, not as a path; `*` stands for any camera
     ("cameras", "*", "ca"),
 }
 MAX_PEM_BYTES = 1 << 16  # bytes of a certificate file
+MAX_NAME_CHARS = 200  # of a file that is checked
 PENDING = ETC / "provisioned" / "ready.json"  # being put in place; a unit looks for it at boot
 SNAPSHOT = ETC / "provisioned" / "before.json"  # what the daemon was last seen to run with
 APPLIED = ETC / "provisioned" / "applied"  # digests of files from sticks
@@ -121,8 +123,11 @@ def bundle_layers(bundle: Bundle, root: Path, folder: Path) -> Layers:
     """
     values: Mapping[str, Any] = bundle.layer.values
     for key in filter(_is_pem, bundle.credentials):
-        (folder / dotted(key)).write_text(bundle.credentials[key])
-        values = _with_value(values, key, str(folder / dotted(key)))
+        path = (
+            folder / re.sub("[^A-Za-z0-9._-]", "_", dotted(key))[:MAX_NAME_CHARS]
+        )  # a camera's name is not checked yet
+        path.write_text(bundle.credentials[key])
+        values = _with_value(values, key, str(path))
     sites = {path.name: file_layer(path) for path in site_files(root / ETC)}
     base = [layer for name, layer in sites.items() if name == "edged.toml"]
     rest = {name: layer for name, layer in sites.items() if name != "edged.toml"}

@@ -198,9 +198,16 @@ def test_user_name_without_password_is_remarked_upon(tmp_path: Path, capsys: pyt
     assert 'cameras.stall-1.username = "edged": has no password' in capsys.readouterr().out
 
 
-def test_text_that_is_no_certificate_of_a_camera_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("camera", "error"),
+    [("a", "3 cameras.a.ca: "), ('"a/b"', '1 cameras."a/b": '), (f'"{"a" * 300}"', "1 cameras.aaa")],
+    ids=["no certificate", "no file's name", "long name"],
+)
+def test_certificate_of_a_camera_that_cannot_be_is_refused(
+    camera: str, error: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "box.toml"
     pem = "-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----"
-    file.write_text(f'[cameras.a]\nsource = "rtsps://10.0.0.1/a"\nca = """\n{pem}"""\n')
+    file.write_text(f'[cameras.{camera}]\nsource = "rtsps://10.0.0.1/a"\nca = """\n{pem}"""\n')
     assert main(["provision", "--check", str(file), "--root", str(tmp_path)]) == 2
-    assert f"{file}:3 cameras.a.ca: " in capsys.readouterr().err
+    assert f"{file}:{error}" in capsys.readouterr().err
