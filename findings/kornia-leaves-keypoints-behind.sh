@@ -1,8 +1,8 @@
 #!/bin/sh
-# kornia 0.9.0 (torch 2.13.0): AugmentationSequential with data_keys moves images, keypoints and boxes
-# together by rotations, crops, resizes and perspectives. RandomThinPlateSpline, RandomFisheye and RandomElasticTransform
-# bend the image alone and leave keypoints and boxes as they were, without a warning: the labels that a network learns
-# from are as far off as the image was bent. (Of a mask the first two say that they cannot.)
+# kornia 0.9.0 (torch 2.13.0): AugmentationSequential with data_keys moves images, keypoints and boxes together by
+# rotations, crops, resizes and perspectives. RandomThinPlateSpline, RandomFisheye and RandomElasticTransform bend the
+# image alone and leave keypoints and boxes as they were, without a warning: the labels that a network learns from are
+# as far off as the image was bent. (Of a mask the first two say that they cannot.)
 #
 # Seen (a spot of 3 x 3 pixels at 21, 11; how far spot, keypoint and the middle of the box moved, in pixels):
 #   RandomRotation: 6.2, 6.2, 6.2

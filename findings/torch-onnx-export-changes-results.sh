@@ -1,9 +1,9 @@
 #!/bin/sh
-# torch 2.13.0, torch.onnx.export: some functions become others, and neither exporter says so. Both
-# leave out avg_pool2d's divisor_override. The new one (dynamo=True) keeps the last of the values that scatter_reduce
-# should take the mean of. The old one (dynamo=False) keeps the last of the rows that index_put(accumulate=True) should
-# add to one place, rounds integer // towards zero, leaves out the threshold of softplus, and makes NaN of atan2(0, 0),
-# which is what the direction of a gradient, or of a flow, is wherever the image is flat.
+# torch 2.13.0, torch.onnx.export: some functions become others, and neither exporter says so. Both leave out
+# avg_pool2d's divisor_override. The new one (dynamo=True) keeps the last of the values that scatter_reduce should take
+# the mean of. The old one (dynamo=False) keeps the last of the rows that index_put(accumulate=True) should add to one
+# place, rounds integer // towards zero, leaves out the threshold of softplus, and makes NaN of atan2(0, 0), which is
+# what the direction of a gradient, or of a flow, is wherever the image is flat.
 #
 # Seen (torch, and ONNX Runtime 1.32.0 with the exported model):
 #   new, avg_pool2d of four ones, divisor_override=1: [4.0], [1.0]
