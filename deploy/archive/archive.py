@@ -67,7 +67,8 @@ def row(subject: str, payload: bytes) -> Row:
     if b"\\u0000" in payload:
         raise ValueError("a text with a zero character, which PostgreSQL does not keep")
     body = json.loads(payload)
-    if not isinstance(body, dict) or not isinstance(body.get("id"), str) or not isinstance(body.get("ts"), int):
+    known = (body.get("id"), body.get("ts")) if isinstance(body, dict) else ("", None)
+    if not isinstance(known[0], str) or not known[0] or type(known[1]) is not int:  # true is an int, too
         raise ValueError("want a JSON object with id, a text, and ts, in ms")
     if kind == "daily":  # the view `day` reads both of every row
         if not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", date := str(body.get("date"))):
