@@ -24,8 +24,8 @@ import numpy as np
 import psutil
 
 from tools.fleet.capacity_report import Run, fault_key, growth_key, held, outcome_line, page, tools_limit
-from tools.fleet.cluster import FAULTS, Outcome, Pace, run
-from tools.fleet.kinds import KINDS, Cluster, cluster_for
+from tools.fleet.cluster import FAULTS, Fault, Outcome, Pace, calm, run
+from tools.fleet.kinds import DISK_FULL, KINDS, PARTITION, Cluster, cluster_for
 from tools.reports.writer import environment, strict, write
 
 OUT = Path(__file__).parents[1] / "reports" / "capacity"
@@ -36,7 +36,8 @@ GROWTH_S, FAULT_S = 8.0, 15.0  # how long boxes publish
 GROWTH_KEEPALIVE_S, FAULT_KEEPALIVE_S = 30, 5
 LATE_S = 3.0  # behind schedule, then a run ends
 LIMIT_S, SETTLE_S = 90.0, 30.0  # for boxes to connect, or to come back; for what is on its way
-RESERVE_S = 90.0  # no run begins with less time left
+RESERVE_S = 60.0  # no run begins with less time left
+APART = (PARTITION, DISK_FULL)  # faults that need a disk or a network of their own
 
 
 class Measurement:
@@ -118,12 +119,13 @@ def grow(measurement: Measurement, kind: str, sizes: list[int]) -> None:
             rate_hz = min(RATE_HZ, LOW_HZ / size) if slow else RATE_HZ
             pace = measurement.pace(rate_hz, GROWTH_S, GROWTH_KEEPALIVE_S, all_back=True)
             what = {"kind": kind, "boxes": size, "rate_hz": rate_hz, "slow": slow}
-            measurement.take(growth_key(kind, size, slow=slow), partial(_grown, cluster, size, pace), **what)
+            measurement.take(growth_key(kind, size, slow=slow), partial(_settled, cluster, size, pace, calm), **what)
 
 
-def _grown(cluster: Cluster, size: int, pace: Pace) -> Outcome:
-    cluster.wait()  # all were killed at the end of the run before
-    return run(cluster, size, pace)
+def _settled(cluster: Cluster, count: int, pace: Pace, fault: Fault) -> Outcome:
+    """One run; nodes may have been killed at the end of the one before."""
+    cluster.wait()
+    return run(cluster, count, pace, fault)
 
 
 def next_step(runs: Mapping[str, Run], kind: str, sizes: Sequence[int]) -> tuple[int, bool] | None:
@@ -143,18 +145,28 @@ def next_step(runs: Mapping[str, Run], kind: str, sizes: Sequence[int]) -> tuple
 
 
 def fail(measurement: Measurement, kind: str, count: int, faults: Sequence[str]) -> None:
-    """Each fault, with few boxes."""
-    for fault in faults:
-        run_key = fault_key(kind, fault)
+    """Each fault, with few boxes; those that need no disk or network of their own at the same nodes."""
+    for first in faults:
+        run_key = fault_key(kind, first)
         if run_key in measurement.runs or not measurement.in_time(run_key):
             continue
-        pace = measurement.pace(RATE_HZ, FAULT_S, FAULT_KEEPALIVE_S, all_back=False)
+        with cluster_for(count, fault=first, kind=kind) as cluster:
+            for fault in [first] if first in APART else [fault for fault in faults if fault not in APART]:
+                if not _failed(measurement, cluster, kind, count, fault):
+                    break
 
-        def measure(fault: str = fault, pace: Pace = pace) -> Outcome:
-            with cluster_for(count, fault=fault, kind=kind) as cluster:
-                return run(cluster, count, pace, FAULTS[fault])
 
-        measurement.take(run_key, measure, kind=kind, boxes=count, rate_hz=RATE_HZ, fault=fault)
+def _failed(measurement: Measurement, cluster: Cluster, kind: str, count: int, fault: str) -> bool:
+    """Measure one fault, unless it is known. Returns whether the nodes will do for the next."""
+    run_key = fault_key(kind, fault)
+    if run_key in measurement.runs:
+        return True
+    if not measurement.in_time(run_key):
+        return False
+    pace = measurement.pace(RATE_HZ, FAULT_S, FAULT_KEEPALIVE_S, all_back=False)
+    what = {"kind": kind, "boxes": count, "rate_hz": RATE_HZ, "fault": fault}
+    measurement.take(run_key, partial(_settled, cluster, count, pace, FAULTS[fault]), **what)
+    return "error" not in measurement.runs[run_key]
 
 
 def main() -> None:
@@ -165,7 +177,7 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--faults", nargs="*", choices=FAULTS, default=[name for name in FAULTS if name != "none"])
     parser.add_argument("--processes", type=int, default=2, help="processes for the boxes")
-    parser.add_argument("--minutes", type=float, default=18, help="no run begins later than 90 s before that")
+    parser.add_argument("--minutes", type=float, default=19, help="no run begins later than a minute before that")
     args = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # three files for each box

@@ -68,8 +68,8 @@ def nats(folder: Path, boxes: Mapping[str, str], island: Island | None) -> Clust
 
 KINDS: dict[str, Callable[[Path, Mapping[str, str], Island | None], Cluster]] = {
     "mosquitto + bridge": Bridged,
-    "RabbitMQ x3": RabbitCluster,
     "NATS x3": nats,
+    "RabbitMQ x3": RabbitCluster,
 }
 
 
