@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
     shutil.which("nats-server", path="/usr/sbin:/usr/bin:/usr/local/bin") is None,
     reason="nats-server is not installed (apt-get install nats-server)",
 )
-DEVICES = 12
+DEVICES = 20
 HERE = {topic for topic in ALL if topic.startswith(("edged/", "homeassistant/"))}  # no bridged sites
 
 

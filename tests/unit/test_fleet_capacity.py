@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from edged.units import NS_PER_S
-from tools.fleet.capacity import Measurement, next_step
+from tools.fleet.capacity import Measurement, attempt, next_step
 from tools.fleet.capacity_report import fault_key, growth_key, held, outcome_line, page, tools_limit
 from tools.fleet.cluster import arrived
 from tools.fleet.plan import message_bytes, plan
@@ -120,3 +120,11 @@ def test_run_whose_node_is_gone_is_written_with_the_reason(tmp_path: Path, monke
     Measurement(tmp_path, 1, 1).take(fault_key(KIND, "killed"), measure, kind=KIND, boxes=5, fault="killed")
     (found,) = json.loads((tmp_path / "capacity.json").read_text())["runs"].values()
     assert "no longer exists" in found["error"] or "not found" in found["error"]
+
+
+def test_brokers_that_do_not_start_end_their_part_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    def fails() -> None:
+        raise RuntimeError("edged1 does not serve")
+
+    attempt(KIND, fails)
+    assert capsys.readouterr().out == "NATS x3: edged1 does not serve; the same command tries it again\n"

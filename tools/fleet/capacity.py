@@ -38,6 +38,8 @@ LATE_S = 3.0  # behind schedule, then a run ends
 LIMIT_S, SETTLE_S = 90.0, 30.0  # for boxes to connect, or to come back; for what is on its way
 RESERVE_S = 60.0  # no run begins with less time left
 APART = (PARTITION, DISK_FULL)  # faults that need a disk or a network of their own
+# Of a run, or of brokers that do not start.
+FAILURES = (RuntimeError, OSError, EOFError, psutil.Error, subprocess.SubprocessError)
 
 
 class Measurement:
@@ -61,7 +63,7 @@ class Measurement:
         """Measure and write one run. One that fails says why, and is written too."""
         try:
             found: Run = {**what, **figures(measure())}
-        except (RuntimeError, OSError, EOFError, psutil.Error, subprocess.SubprocessError) as error:
+        except FAILURES as error:
             found = {**what, "error": str(error) or type(error).__name__}
         self.runs[run_key] = found = strict(found)
         self.write()
@@ -183,10 +185,18 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # three files for each box
     measurement = Measurement(args.out, args.minutes, args.processes)
     for kind in args.kinds:
-        grow(measurement, kind, sorted(args.boxes))
+        attempt(kind, partial(grow, measurement, kind, sorted(args.boxes)))
     for kind in args.kinds:
-        fail(measurement, kind, args.fault_boxes, args.faults)
+        attempt(kind, partial(fail, measurement, kind, args.fault_boxes, args.faults))
     measurement.write()
+
+
+def attempt(kind: str, step: Callable[[], None]) -> None:
+    """One part of the work; where its brokers do not start, or end badly, that is told, and the other parts follow."""
+    try:
+        step()
+    except FAILURES as error:
+        print(f"{kind}: {str(error) or type(error).__name__}; the same command tries it again", flush=True)
 
 
 if __name__ == "__main__":
