@@ -28,7 +28,7 @@ from edged.frame import FrameResult, ImageQuality, TrackedSubject
 from edged.messages import build, topics
 from edged.messages.build import HeaderFactory
 from edged.mqtt.client import MqttBus
-from edged.mqtt.connection import IncomingMessage
+from edged.mqtt.incoming import IncomingMessage
 from edged.mqtt.subscribe import subscribe
 from edged.runtime.clock import Clock
 from edged.units import ms

@@ -25,7 +25,7 @@ from typing import NamedTuple
 import psutil
 
 from edged.config.tables.mqtt import MqttConfig
-from edged.mqtt.connection import IncomingMessage
+from edged.mqtt.incoming import IncomingMessage
 from edged.mqtt.subscribe import subscribe
 from tools.demo import CLIP
 from tools.mqtt_bench import mosquitto

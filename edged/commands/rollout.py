@@ -20,7 +20,8 @@ from edged.config.types import NAME
 from edged.errors import BrokerLost, ConfigError, NotTrusted
 from edged.foreign_text import foreign_json, printable
 from edged.messages.topics import DESIRED, HEALTH, REPORTED, STATUS, desired_topic
-from edged.mqtt.connection import IncomingMessage, MqttConnection, Refusal
+from edged.mqtt.connection import MqttConnection, Refusal
+from edged.mqtt.incoming import IncomingMessage
 from edged.mqtt.negotiation import Negotiator
 from edged.mqtt.nodes import Nodes
 from edged.mqtt.send_queue import OutgoingMessage

@@ -13,8 +13,8 @@ from edged.commands.fleet_view import live_watch, message_line
 from edged.config.load import load
 from edged.config.tables.mqtt import MqttConfig
 from edged.foreign_text import printable_json
-from edged.mqtt.connection import IncomingMessage
 from edged.mqtt.fleet_state import FleetState
+from edged.mqtt.incoming import IncomingMessage
 from edged.mqtt.subscribe import stop_after, subscribe
 
 

@@ -19,7 +19,8 @@ from edged.foreign_text import foreign_json
 from edged.messages import topics
 from edged.messages.build import encode, new_id
 from edged.messages.topics import TopicSpec
-from edged.mqtt.connection import IncomingMessage, MqttConnection, Refusal
+from edged.mqtt.connection import MqttConnection, Refusal
+from edged.mqtt.incoming import IncomingMessage
 from edged.mqtt.negotiation import VERSIONS, Greeting, Negotiator
 from edged.mqtt.send_queue import OutgoingMessage
 from edged.mqtt.v5 import BrokerLimits

@@ -18,12 +18,13 @@ from edged.errors import BrokerLost, ConfigError
 from edged.messages import cbor, topics
 from edged.messages.build import Body, DeviceStatus, encode
 from edged.messages.bus import Request
-from edged.messages.topics import Topic, matches
+from edged.messages.topics import Topic
 from edged.mqtt.connect_errors import address
-from edged.mqtt.connection import IncomingMessage, MqttConnection, SessionTakenOver
+from edged.mqtt.connection import MqttConnection, SessionTakenOver
 from edged.mqtt.delivery import Delivery
 from edged.mqtt.duplicate_id import OTHER_ID, REPEATED_AFTER, DuplicateId, DuplicateIdDetector, RepeatedDisconnect
 from edged.mqtt.held_messages import SendResult
+from edged.mqtt.incoming import IncomingMessage
 from edged.mqtt.message_limits import NO_RETAIN, QOS_0_ONLY
 from edged.mqtt.negotiation import ConnectionRefused, GreetingDoubted, Negotiator, NoConnack
 from edged.mqtt.nodes import Nodes
@@ -32,6 +33,7 @@ from edged.mqtt.persistent_queue import PersistentQueue
 from edged.mqtt.retained_check import RetainedCheck
 from edged.mqtt.send_queue import CBOR, JSON, DeliveryCounts, OutgoingMessage, SendQueue
 from edged.mqtt.sqlite_queue import QueueLimits
+from edged.mqtt.subscriptions import Subscriptions
 from edged.mqtt.tls import check_tls
 from edged.mqtt.wake import Wake
 from edged.runtime.backoff import Backoff
@@ -73,11 +75,13 @@ class MqttBus:
         self._device = device
         self._root = f"{broker.base_topic}/{device}/"
         self._reset_for(broker)
-        self._retained_check = RetainedCheck(self._full_topic(topics.COMMAND.at(command="+")), self._pass_on)
+        self._subscriptions = Subscriptions(self._root)
+        self._retained_check = RetainedCheck(
+            self._full_topic(topics.COMMAND.at(command="+")), self._subscriptions.deliver
+        )
         self._make_status = make_status
         self._send_queue = SendQueue(options.queue_size)
         self._connection: MqttConnection | None = None  # while connected
-        self._callbacks: dict[str, Callable[[Request], None]] = {}  # by full topic, which may have wildcards
         self._connects = 0
         self._reason = ""  # why there is no connection
         self._wake_up = Wake()
@@ -98,7 +102,7 @@ class MqttBus:
 
     def subscribe(self, topic: Topic, callback: Callable[[Request], None]) -> None:
         """`callback` runs in the MQTT thread, must return at once, and may raise. Thread: any."""
-        self._callbacks[self._full_topic(topic)] = callback
+        self._subscriptions.add(self._full_topic(topic), callback)
         self._wake_up()
 
     def switch_broker(self, broker: MqttConfig) -> None:
@@ -325,7 +329,7 @@ class MqttBus:
         return stored or self._send_queue.get(time.monotonic_ns())
 
     def _subscribe(self, connection: MqttConnection) -> None:
-        for topic in self._callbacks.keys() - connection.subscribed - self._delivery.refused_subscriptions:
+        for topic in self._subscriptions.topics - connection.subscribed - self._delivery.refused_subscriptions:
             connection.subscribe(topic)
 
     def _received(self, message: IncomingMessage) -> None:
@@ -334,25 +338,6 @@ class MqttBus:
             self._duplicates.found_info(message.payload)
         if self._connection is not None:
             self._retained_check.arrived(self._connection, message)
-
-    def _pass_on(self, message: IncomingMessage) -> None:
-        for topic, callback in list(self._callbacks.items()):
-            if matches(topic, message.topic):
-                self._deliver(message, callback)
-
-    def _deliver(self, message: IncomingMessage, callback: Callable[[Request], None]) -> None:
-        path = message.topic.removeprefix(self._root)
-        request = Request(
-            path=path if path != message.topic else f"/{path}",
-            payload=message.payload,
-            retain=message.retain,
-            response_topic=message.response_topic,
-            correlation=message.correlation,
-        )
-        try:
-            callback(request)
-        except Exception:  # foreign code: the connection outlives an error in it
-            log.exception("broker: the callback for %s failed", message.topic)
 
     def _on_result(self, message: OutgoingMessage, result: SendResult) -> None:
         if message.spec is topics.INFO and result == "published":

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import select
 import socket
-import ssl
 import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTMessageInfo
@@ -24,12 +23,13 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edged.config.tables.mqtt import MqttConfig
 from edged.errors import BrokerLost
-from edged.messages.bus import MAX_CORRELATION_BYTES
 from edged.mqtt import connect_errors
 from edged.mqtt.connect_errors import TRANSIENT_REASONS, address, reason_code
+from edged.mqtt.incoming import IncomingMessage
 from edged.mqtt.negotiation import FULL, VERSIONS, ConnectionRefused, Greeting
 from edged.mqtt.packet_limit import READER_PACKET_BYTES, LimitedClient
 from edged.mqtt.send_queue import OutgoingMessage
+from edged.mqtt.sockets import certificate_end_s, poll_sockets, set_nodelay
 from edged.mqtt.tls import tls_context
 from edged.mqtt.v5 import (
     BrokerLimits,
@@ -39,10 +39,9 @@ from edged.mqtt.v5 import (
     publish_properties,
     will_properties,
 )
-from edged.units import MS_PER_S
 
 if TYPE_CHECKING:
-    from paho.mqtt.client import SocketLike  # exists for type checkers only
+    pass  # exists for type checkers only
 
 # Names of MQTT 5 reason codes.
 PERMANENT_REASONS = frozenset({"Topic name invalid", "Packet too large", "Payload format invalid"})  # of this message
@@ -55,7 +54,6 @@ MESSAGE_REASONS = (
 CUT_OFF, HUNG_UP = "connection lost", "hung-up"  # the text, and the code of the error
 CONNACK_TIMEOUT_S = 5.0  # the same as paho's for TCP and TLS, which come before
 DISCONNECT_TIMEOUT_S = 0.2
-MAX_TOPIC_CHARS = 1024  # kept of a request's topics; longer than ours, and than where an answer may go
 MAX_UNCONFIRMED = 64  # messages that are remembered as sent since the last acknowledgement
 KEEPALIVE_FRACTION = 0.7  # of the configured keep-alive: paho gives up after two of its own without an answer
 
@@ -75,27 +73,6 @@ class Refusal:
     def code(self) -> str:
         """The reason as the code of an error: `not-authorized`."""
         return reason_code(self.reason)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncomingMessage:
-    """One message received."""
-
-    topic: str
-    payload: bytes
-    retain: bool
-    response_topic: str | None = None
-    correlation: bytes | None = None
-
-    def limited(self, max_bytes: int) -> IncomingMessage:
-        """As a request: of each part what tells that it is too long, so that what waits takes little memory."""
-        return replace(
-            self,
-            topic=self.topic[:MAX_TOPIC_CHARS],
-            payload=self.payload[: max_bytes + 1],
-            response_topic=None if self.response_topic is None else self.response_topic[:MAX_TOPIC_CHARS],
-            correlation=None if self.correlation is None else self.correlation[: MAX_CORRELATION_BYTES + 1],
-        )
 
 
 class MqttConnection:
@@ -152,7 +129,7 @@ class MqttConnection:
         while self._connack is None and self._end_reason is None and time.monotonic() < end_s:
             self._poll_once(0.1, None)
         self._check_connack()
-        self.certificate_end_s = _certificate_end_s(self._client.socket())
+        self.certificate_end_s = certificate_end_s(self._client.socket())
 
     def send(self, message: OutgoingMessage, *, acknowledged: bool = False) -> None:
         """Send one message; only while `ready`. `on_result` is called with it later, or at once if it is too large.
@@ -260,7 +237,7 @@ class MqttConnection:
         if self._broker.transport == "websocket":
             path = self._broker.websocket_path.get_secret_value() or "/mqtt"
             client.ws_set_options(path, headers=self._http_headers())
-        client.on_socket_open = _set_nodelay
+        client.on_socket_open = set_nodelay
         client.on_connect = self._handle_connack
         client.on_disconnect = self._handle_disconnect
         client.on_publish = self._handle_puback
@@ -348,7 +325,7 @@ class MqttConnection:
             self._end_reason = self._end_reason or CUT_OFF
             return
         decrypted = hasattr(sock, "pending") and sock.pending() > 0  # TLS, already read from the socket
-        ready = _poll_sockets(sock, self._client.want_write(), wake, 0 if decrypted else timeout_s)
+        ready = poll_sockets(sock, self._client.want_write(), wake, 0 if decrypted else timeout_s)
         if wake is not None and wake.fileno() in ready:
             wake.recv(4096)
         events = ready.get(sock.fileno(), 0)
@@ -370,29 +347,3 @@ class MqttConnection:
         silent_s = time.monotonic() - self._last_ack_s
         if self._unacked and silent_s > self._broker.keepalive_s:
             self._end_reason = self._end_reason or f"nothing acknowledged for {silent_s:.0f} s"
-
-
-def _poll_sockets(sock: SocketLike, writing: bool, wake: socket.socket | None, timeout_s: float) -> dict[int, int]:
-    poll = select.poll()
-    poll.register(sock.fileno(), select.POLLIN | (select.POLLOUT if writing else 0))
-    if wake is not None:
-        poll.register(wake.fileno(), select.POLLIN)
-    return dict(poll.poll(timeout_s * MS_PER_S))
-
-
-def _inner(sock: object) -> object:
-    """The socket itself, in paho's WebSocket too."""
-    return getattr(sock, "_socket", sock)
-
-
-def _certificate_end_s(sock: object) -> float | None:
-    inner = _inner(sock)
-    end = (inner.getpeercert() or {}).get("notAfter") if isinstance(inner, ssl.SSLSocket) else None
-    return ssl.cert_time_to_seconds(end) if isinstance(end, str) else None
-
-
-def _set_nodelay(client: Client, userdata: object, sock: SocketLike) -> None:
-    """Send small messages at once."""
-    inner = _inner(sock)
-    if isinstance(inner, socket.socket):
-        inner.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from edged.messages import topics
-from edged.mqtt.connection import IncomingMessage, MqttConnection, Refusal
+from edged.mqtt.connection import MqttConnection, Refusal
 from edged.mqtt.echo_check import EchoCheck, EchoResult
 from edged.mqtt.held_messages import SendResult
+from edged.mqtt.incoming import IncomingMessage
 from edged.mqtt.message_limits import UNVERIFIED, MessageLimits, size_bytes
 from edged.mqtt.send_queue import OutgoingMessage
 from edged.mqtt.v5 import PACKET_OVERHEAD_BYTES

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 
-from edged.mqtt.connection import IncomingMessage
+from edged.mqtt.incoming import IncomingMessage
 from edged.mqtt.send_queue import OutgoingMessage
 
 TIMEOUT_S = 5.0  # after the acknowledgement

@@ -20,8 +20,9 @@ from edged.foreign_text import foreign_json
 from edged.messages import schema
 from edged.messages.build import encode, new_id
 from edged.messages.topics import COMMAND, RESULT
-from edged.mqtt.connection import HUNG_UP, IncomingMessage, MqttConnection, Refusal
+from edged.mqtt.connection import HUNG_UP, MqttConnection, Refusal
 from edged.mqtt.fleet_state import conforms
+from edged.mqtt.incoming import IncomingMessage
 from edged.mqtt.negotiation import FULL, Greeting, Negotiator
 from edged.mqtt.send_queue import OutgoingMessage
 

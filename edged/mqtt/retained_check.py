@@ -13,7 +13,8 @@ from hashlib import sha256
 
 from edged.messages.bus import MAX_PAYLOAD_BYTES, MAX_REQUEST_BYTES
 from edged.messages.topics import matches
-from edged.mqtt.connection import IncomingMessage, MqttConnection
+from edged.mqtt.connection import MqttConnection
+from edged.mqtt.incoming import IncomingMessage
 
 WAIT_S = 1.0  # for the broker to send it again
 MAX_HELD = 128  # more are taken for retained

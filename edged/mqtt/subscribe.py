@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from edged.config.tables.mqtt import MqttConfig
 from edged.errors import BrokerLost
-from edged.mqtt.connection import IncomingMessage, MqttConnection
+from edged.mqtt.connection import MqttConnection
+from edged.mqtt.incoming import IncomingMessage
 from edged.mqtt.negotiation import Negotiator
 from edged.mqtt.nodes import Nodes
 

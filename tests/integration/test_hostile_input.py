@@ -28,9 +28,9 @@ from edged.errors import CameraLost, ConfigError
 from edged.messages.build import device_status
 from edged.messages.bus import MAX_PAYLOAD_BYTES, Request
 from edged.messages.commands import COMMANDS
-from edged.mqtt.connection import IncomingMessage
 from edged.mqtt.duplicate_id import describe as describe_device
 from edged.mqtt.fleet_state import FleetState
+from edged.mqtt.incoming import IncomingMessage
 from edged.mqtt.memory_bus import MemoryBus
 from edged.runtime.json_state import JsonState
 from tests.support.messages import HEADERS

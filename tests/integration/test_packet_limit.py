@@ -12,7 +12,8 @@ import pytest
 
 from edged.config.tables.mqtt import MqttConfig
 from edged.errors import BrokerLost
-from edged.mqtt.connection import IncomingMessage, MqttConnection, Refusal
+from edged.mqtt.connection import MqttConnection, Refusal
+from edged.mqtt.incoming import IncomingMessage
 from tests.support.waiting import until
 
 LIMIT_BYTES = 1 << 16

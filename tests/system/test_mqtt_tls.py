@@ -15,7 +15,8 @@ from edged.errors import ConfigError
 from edged.messages import build, topics
 from edged.messages.build import HeaderFactory
 from edged.mqtt.client import MqttBus
-from edged.mqtt.connection import IncomingMessage, MqttConnection
+from edged.mqtt.connection import MqttConnection
+from edged.mqtt.incoming import IncomingMessage
 from edged.runtime.clock import Clock
 from tests.support.certs import sign
 from tests.support.mqtt import Mosquitto

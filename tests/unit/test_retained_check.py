@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from edged.mqtt.connection import IncomingMessage, MqttConnection
+from edged.mqtt.connection import MqttConnection
+from edged.mqtt.incoming import IncomingMessage
 from edged.mqtt.retained_check import MAX_HELD, WAIT_S, RetainedCheck
 
 PATTERN = "edged/box/cmd/+"

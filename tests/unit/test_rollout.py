@@ -15,7 +15,7 @@ from edged.commands.argument_types import percent
 from edged.commands.rollout import BrokerView, Rollout
 from edged.config.tables.mqtt import MqttConfig
 from edged.errors import BrokerLost, ConfigError, NotTrusted
-from edged.mqtt.connection import IncomingMessage
+from edged.mqtt.incoming import IncomingMessage
 from edged.mqtt.send_queue import OutgoingMessage
 from edged.provisioning.desired import Desired, seal
 from edged.provisioning.rollout import Group

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edged.config.tables.mqtt import MqttConfig
-from edged.mqtt.connection import IncomingMessage
+from edged.mqtt.incoming import IncomingMessage
 from edged.mqtt.subscribe import subscribe
 from edged.units import ms
 

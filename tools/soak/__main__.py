@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 
 from edged.config.tables.mqtt import MqttConfig
-from edged.mqtt.connection import IncomingMessage
+from edged.mqtt.incoming import IncomingMessage
 from edged.mqtt.subscribe import subscribe
 from edged.units import S_PER_MIN
 from tools.clip_images import clip_images
