@@ -17,6 +17,13 @@ from edged.errors import CommandRejected
 T = TypeVar("T")
 
 
+class LoopEnded(CommandRejected):
+    """The daemon ends, or another one follows it."""
+
+    def __init__(self) -> None:
+        super().__init__("daemon", got="its end or restart", wanted="a running one", do="send it again in a while")
+
+
 class LoopCalls:
     def __init__(self) -> None:
         self._queue: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
@@ -25,7 +32,8 @@ class LoopCalls:
     def call(self, function: Callable[[], T], limit_s: float) -> T:
         """What `function` returns or raises, called by the loop. Any thread but the loop's; waits.
 
-        Raises CommandRejected when the call has not begun within `limit_s`, or the loop ends; it will not be made then.
+        Raises CommandRejected when the call has not begun within `limit_s`, LoopEnded when the loop ends before; it
+        will not be made then.
         """
         future: Future[T] = Future()
         self._queue.put((future, function))
@@ -47,7 +55,7 @@ class LoopCalls:
             while True:
                 future, _ = self._queue.get_nowait()
                 if future.set_running_or_notify_cancel():
-                    future.set_exception(_ending())
+                    future.set_exception(LoopEnded())
 
     @property
     def pending(self) -> bool:
@@ -62,10 +70,6 @@ class LoopCalls:
                 return
             if future.set_running_or_notify_cancel():
                 _run(future, function)
-
-
-def _ending() -> CommandRejected:
-    return CommandRejected("daemon", got="its end or restart", wanted="a running one", do="send it again in a while")
 
 
 def _run(future: Future[T], function: Callable[[], T]) -> None:

@@ -16,6 +16,7 @@ import pytest
 from edged.commands.run import _end_failed_trial
 from edged.config.load import load
 from edged.control.fleet import NO_ANSWER, NOT_IN_EFFECT, NOT_STARTED, UPDATE_S, FleetMember, FleetSite
+from edged.control.loop_calls import LoopEnded
 from edged.errors import CommandRejected
 from edged.messages.build import HeaderFactory
 from edged.messages.bus import Request
@@ -220,6 +221,13 @@ def test_settings_that_restart_the_daemon_are_kept_once_it_runs_with_them(box: B
     assert state(box.bus.reports[-1]) == ("applied", 1, 1)
     assert box.site.settings is not None
     assert box.site.settings.trial is None
+
+
+def test_settings_that_come_as_the_daemon_ends_are_kept_once_the_next_runs_with_them(box: Box) -> None:
+    box.rejection = LoopEnded()
+    assert state(box.want(1, configuration=SLOW)) == ("none", None, None)
+    box.start()
+    assert state(box.bus.reports[-1]) == ("applied", 1, 1)
 
 
 def test_settings_with_which_no_daemon_runs_are_taken_back(box: Box) -> None:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from edged.control.loop_calls import LoopCalls
+from edged.control.loop_calls import LoopCalls, LoopEnded
 from edged.errors import CommandRejected
 from tests.support.waiting import LIMIT_S
 
@@ -47,7 +47,7 @@ def test_call_is_rejected_when_the_loop_has_ended_and_none_waits_for_it() -> Non
     calls, rejected = LoopCalls(), []
 
     def ask() -> None:
-        with pytest.raises(CommandRejected, match="send it again"):
+        with pytest.raises(LoopEnded, match="send it again"):
             calls.call(lambda: None, 60)
         rejected.append(1)
 
