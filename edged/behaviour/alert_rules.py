@@ -120,7 +120,7 @@ DOWN_RULE = AlertRule(
     severity="critical",
     holds=lambda observation: DOWN in observation.findings if observation.view == "ok" else None,
     reason=lambda observation: observation.findings[DOWN].reason,
-    open_after_s=0,  # the finding has waited `down.after_s`
+    open_after_s=0,  # the finding has waited `person_down.after_s`
     close_after_s=60,
     evidence=lambda observation: _evidence(observation, DOWN),
     remind_every_s=300,

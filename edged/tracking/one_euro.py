@@ -17,6 +17,8 @@ from edged.frame import F32, F64, I64, Pose3d
 from edged.units import NS_PER_S, ns
 
 # Tuned numbers. Source: chosen by hand for 10 to 30 frames/s; tests/unit/test_one_euro.py states their effect.
+# On the demonstration clip half or twice of each moves the error by 1 % and the jitter, a third below that of
+# unfiltered keypoints, by 6 % at most: `python -m tools.sensitivity`.
 MIN_CUTOFF_HZ = 1.0  # Hz: cut-off for a keypoint at rest
 BETA = 4.0  # Hz per size/s: cut-off gained with speed
 D_CUTOFF_HZ = 1.0  # Hz: cut-off of the speed estimate

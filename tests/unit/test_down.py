@@ -198,9 +198,9 @@ def test_alert_opens_with_its_evidence_and_closes(tmp_path: Path) -> None:
 
 def test_only_a_camera_with_the_rule_has_its_kind_of_alert() -> None:
     stall = {"floor": FLOOR.floor, "floor_m": FLOOR.floor_m}
-    values = {"source": "0", "stall": stall, "down": {"enabled": True}}
+    values = {"source": "0", "stall": stall, "person_down": {"enabled": True}}
     assert KIND in alert_kinds(CameraConfig.model_validate(values))
-    assert KIND not in alert_kinds(CameraConfig.model_validate({**values, "down": {}}))
+    assert KIND not in alert_kinds(CameraConfig.model_validate({**values, "person_down": {}}))
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_only_a_camera_with_the_rule_has_its_kind_of_alert() -> None:
 )
 def test_rule_without_a_floor_or_against_privacy_is_an_error(stall: dict[str, object], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        CameraConfig.model_validate({"source": "0", "stall": stall, "down": {"enabled": True}})
+        CameraConfig.model_validate({"source": "0", "stall": stall, "person_down": {"enabled": True}})
 
 
 def test_postures_of_the_simulator_lie_or_do_not() -> None:

@@ -264,14 +264,14 @@ class CameraConfig(Section):
 
     @model_validator(mode="after")
     def _check_down(self) -> CameraConfig:
-        """Raises ValueError where `down` cannot work, or would tell what `people` keeps back."""
+        """Raises ValueError where `person_down` cannot work, or would tell what `people` keeps back."""
         if self.person_down.enabled and self.stall.floor_m is None:
             raise ValueError(
-                "down needs a floor of known size; draw it at the page or by edged calibrate, as stall.floor and "
-                "stall.floor_m, with stall.enabled = false"
+                "person_down needs a floor of known size; draw it at the page or by edged calibrate, as stall.floor "
+                "and stall.floor_m, with stall.enabled = false"
             )
         if self.person_down.enabled and self.hides_people:
-            raise ValueError('down tells how people lie; set stall.people = "poses", or leave it out')
+            raise ValueError('person_down tells how people lie; set stall.people = "poses", or leave it out')
         return self
 
     @model_validator(mode="after")
