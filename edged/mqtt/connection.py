@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
@@ -39,9 +39,6 @@ from edged.mqtt.v5 import (
     publish_properties,
     will_properties,
 )
-
-if TYPE_CHECKING:
-    pass  # exists for type checkers only
 
 # Names of MQTT 5 reason codes.
 PERMANENT_REASONS = frozenset({"Topic name invalid", "Packet too large", "Payload format invalid"})  # of this message
