@@ -40,8 +40,11 @@ POISON = (  # none of which may hold up those behind it
     "no JSON",
     "[" * 100_000,
     json.dumps({"id": "\ud800", "ts": 1}),
-    *(json.dumps(odd) for odd in ([], {"id": "", "ts": 1}, {"id": 1, "ts": 1}, {"id": "a", "ts": True}, {"id": "a"})),
-    json.dumps({"id": random.Random(0).randbytes(9000).hex(), "ts": 1}),  # longer than an index takes
+    "[]",
+    '{"id": "", "ts": 1}',
+    '{"id": 1, "ts": 1}',
+    '{"id": "a", "ts": true}',
+    '{"id": "a"}',
 )
 DATES = (
     "today",
