@@ -19,7 +19,7 @@ from edged.tracking.motion import BOX_STD, POSE_STD, BoxMotion
 from edged.units import NS_PER_S, ns
 
 # Tuned numbers. Source: `python -m tools.tracking` (scenes of known truth, seeds 0, 1 and 2) and tools/demo/stall.mp4.
-# Twice costs 0.09 of MOTA, half changes little: `python -m tools.sensitivity`.
+# Twice of LOW_SCORE_IOU costs 0.09 of MOTA, half changes little: `python -m tools.sensitivity`.
 LOW_SCORE_IOU = 0.5  # IoU with the predicted box that a detection below its class's threshold needs to continue it
 DUPLICATE_IOU = 0.7  # IoU from which two detections of one frame are one subject, whatever their classes
 MAX_VOTES = 10.0  # summed scores: most that the class of a track can lead by
