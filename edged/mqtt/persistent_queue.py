@@ -12,14 +12,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edged.messages.topics import Priority, Topic
 from edged.mqtt import sqlite_queue
 from edged.mqtt.held_messages import HeldMessages, SendResult
+from edged.mqtt.queue_state import QueueState, Unwritten
 from edged.mqtt.send_queue import DeliveryCounts, MessageCounter, OutgoingMessage, StoreId
 from edged.mqtt.sqlite_queue import QueueLimits, QueueRow, SqliteQueue, StoreCorrupt, StoreUnavailable
 from edged.runtime.threads import SupervisedThread
@@ -34,21 +34,6 @@ DELETE_INTERVAL_S, TRIM_INTERVAL_S = 1.0, 60.0  # delivered messages are deleted
 RETRY_DISK_S = 2.0  # between two attempts at a file that cannot be written
 CLOSE_TIMEOUT_S = 2.0
 MEMORY = 0  # file number of the queue in memory; files count from 1
-
-
-class QueueState(Enum):
-    """What may be sent now."""
-
-    OFFLINE = "offline"  # nothing: there is no connection
-    DRAINING = "draining"  # connected; the store holds messages that are to be sent, older ones in windows
-    LIVE = "live"  # connected; everything stored has been handed out
-    CLOSED = "closed"
-
-
-@dataclass(slots=True)
-class _Unwritten:
-    row: QueueRow
-    new: bool  # put during this connection
 
 
 class PersistentQueue:
@@ -73,8 +58,8 @@ class PersistentQueue:
         self._changed = threading.Condition()  # its lock guards all that follows
         self._state = QueueState.OFFLINE
         self._rewind = False  # read the store from its beginning again
-        self._unwritten: deque[_Unwritten] = deque()
-        self._writing: list[_Unwritten] = []
+        self._unwritten: deque[Unwritten] = deque()
+        self._writing: list[Unwritten] = []
         self._ready: deque[tuple[QueueRow, OutgoingMessage]] = deque()
         self._in_flight: dict[StoreId, QueueRow] = {}
         self._held = HeldMessages()
@@ -103,7 +88,7 @@ class PersistentQueue:
             if self._state is QueueState.CLOSED:
                 self._counter.finish("dropped")
                 return
-            self._unwritten.append(_Unwritten(row, new=self._state is not QueueState.OFFLINE))
+            self._unwritten.append(Unwritten(row, new=self._state is not QueueState.OFFLINE))
             if len(self._unwritten) > MAX_UNWRITTEN:
                 self._unwritten.remove(min(self._unwritten, key=lambda waiting: waiting.row.priority))
                 self._counter.finish("dropped")
