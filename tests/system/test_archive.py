@@ -45,6 +45,7 @@ POISON = (  # none of which may hold up those behind it
     '{"id": 1, "ts": 1}',
     '{"id": "a", "ts": true}',
     '{"id": "a"}',
+    json.dumps({"id": random.Random(0).randbytes(9000).hex(), "ts": 1}),  # longer than an index takes
 )
 DATES = (
     "today",
