@@ -31,8 +31,7 @@ MAX_UNWRITTEN = 1024  # messages; only a disk that hangs lets so many wait to be
 MAX_IN_FLIGHT = 10  # messages: half of what a broker takes by default, the rest is for live ones
 WINDOW_INTERVAL_S = 0.1  # between two windows of older messages
 DELETE_INTERVAL_S, TRIM_INTERVAL_S = 1.0, 60.0  # delivered messages are deleted this often, and expired ones
-RETRY_DISK_S = 2.0  # between two attempts at a file that cannot be written
-CLOSE_TIMEOUT_S = 2.0
+RETRY_DISK_S, CLOSE_TIMEOUT_S = 2.0, 2.0  # between attempts at a file that cannot be written; for the thread to end
 MEMORY = 0  # file number of the queue in memory; files count from 1
 
 
@@ -140,8 +139,8 @@ class PersistentQueue:
     def idle(self) -> bool:
         """Whether nothing is being written or sent."""
         with self._changed:
-            busy = self._unwritten or self._writing or self._ready or self._in_flight
-            return not busy and self._state is not QueueState.DRAINING
+            busy = self._state is QueueState.DRAINING or self._unwritten or self._writing
+            return not (busy or self._ready or self._in_flight)
 
     @property
     def counts(self) -> DeliveryCounts:
@@ -342,13 +341,9 @@ class PersistentQueue:
             log.warning("%s; messages to be stored wait in memory", error)
 
     def _return_to_disk(self) -> None:
-        """Move what waits in memory to the file, at a moment when none of it is being sent.
-
-        With nothing to write, a full disk would seem to have room again.
-        """
-        if not self._disk_failed or self._path is None or time.monotonic() < self._retry_disk_s:
-            return
-        if self._disk is not None and not self._memory.rows:
+        """Move what waits in memory to the file, at a moment when none of it is being sent."""
+        to_do = self._disk is None or self._memory.rows  # with nothing to write, a full disk would seem to have room
+        if not (self._disk_failed and to_do) or self._path is None or time.monotonic() < self._retry_disk_s:
             return
         with self._changed:
             if self._in_flight or any(store_id.file_no == MEMORY for store_id in self._done):
