@@ -36,7 +36,7 @@ class DeviceConfig(Section):
     name: str = Field("", max_length=80, description="Display name.")
     state_dir: FilePath = Field(
         Path("/var/lib/edged"),
-        description="Directory for what must survive a restart: messages not yet sent, today's totals.",
+        description="Of one daemon: what must survive a restart, as messages not yet sent and today's totals.",
     )
 
     max_reboots: Int = Field(
