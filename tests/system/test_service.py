@@ -174,6 +174,14 @@ def test_unit_that_updates_can_read_settings_that_the_daemon_writes(unit: str, t
     assert "max_rate_hz=2.0" in done.stdout, done.stderr
 
 
+def test_the_nightly_timer_runs_where_clocks_go_forward(analyze: str) -> None:
+    line = next(line for line in (DEPLOY / "systemd/edged-update.timer").read_text().splitlines() if "OnCal" in line)
+    command = [analyze, "calendar", "--base-time", "2026-03-28 12:00", "--iterations", "2", line.partition("=")[2]]
+    zone = {**os.environ, "TZ": "Europe/Berlin"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=zone)
+    assert "Sun 2026-03-29" in done.stdout, done.stdout
+
+
 def test_every_unit_passes_systemd_analyze_verify(analyze: str) -> None:
     units = [str(unit) for unit in DEPLOY.rglob("*") if unit.suffix in (".service", ".timer", ".path")]
     done = subprocess.run([analyze, "verify", *units], capture_output=True, text=True, check=False, timeout=60)
