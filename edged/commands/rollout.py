@@ -275,7 +275,7 @@ class Rollout:
 
     def _publish(self, share: float) -> Desired:
         self._number += 1
-        desired = self._wanted.model_copy(update={"number": self._number, "share": share})
+        desired = self._wanted.model_copy(update={"number": self._number, "share_percent": share})
         self._site.publish(seal(desired, self._key))
         return desired
 

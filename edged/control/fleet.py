@@ -61,7 +61,7 @@ class Kept:
     applied: int | None = None  # the message whose wishes are in effect
     trying: int | None = None  # whose settings are on trial
     failed: tuple[int, str] | None = None  # number and reason
-    stage: tuple[str, float] | None = None  # of the last accepted message: what is wanted, and its share
+    stage: tuple[str, float] | None = None  # of the last accepted message: what is wanted, and of how many percent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,12 +169,12 @@ class FleetMember:
             log.info("fleet: message %d for the group %s accepted", desired.number, group)
             accepted = {**self._kept.accepted, group: (desired.number, digest)}
             failed = self._kept.failed if self._continues(desired) else None
-            self._keep(accepted=accepted, failed=failed, stage=(desired.content, desired.share))
+            self._keep(accepted=accepted, failed=failed, stage=(desired.content, desired.share_percent))
 
     def _continues(self, desired: Desired) -> bool:
         """Whether it is the next stage of the roll-out before, or its end; what failed is then not tried again."""
         content, share = self._kept.stage or ("", 0.0)
-        return desired.content == content and (desired.share == 0 or 0 < share < desired.share)
+        return desired.content == content and (desired.share_percent == 0 or 0 < share < desired.share_percent)
 
     def _follow(self, desired: Desired) -> None:
         """Do what is wanted, a version first: its settings may need it."""
@@ -277,12 +277,12 @@ class FleetMember:
         text = self._site.settings.text if self._site.settings else ""
         body = {
             "group": self._site.group,
-            "desired": self._kept.accepted.get(self._site.group, (None, ""))[0],
-            "applied": self._kept.applied,
+            "desired_number": self._kept.accepted.get(self._site.group, (None, ""))[0],
+            "applied_number": self._kept.applied,
             "state": state,
             "reason": self._kept.failed[1] if self._kept.failed else "",
             "version": self._site.version,
-            "configuration": hashlib.sha256(text.encode()).hexdigest() if text else None,
+            "configuration_sha256": hashlib.sha256(text.encode()).hexdigest() if text else None,
         }
         self._bus.publish(REPORTED.at(), build.reported(self._headers, body))
 

@@ -1,4 +1,4 @@
-"""Prometheus metrics over HTTP: every number of the latest health message, named by its path in it, in base units.
+"""Prometheus metrics over HTTP: the numbers of the latest health message, named by their path in it, in base units.
 
 Upstream: the latest `health` body of the supervisor; `scene_metrics`. Downstream: any client that scrapes the port.
 """
@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 from edged.errors import ConfigError
 from edged.messages.documents import field_texts
 from edged.runtime.threads import SupervisedThread
-from edged.units import BYTES_PER_MB, MS_PER_S
+from edged.units import BYTES_PER_MB, HZ_PER_MHZ, MS_PER_S, S_PER_H, S_PER_MIN
 
 log = logging.getLogger(__name__)
 
@@ -38,16 +38,20 @@ LABELS = {  # tables whose keys are names: the label that carries them
     "certificates_end_ts": "certificate",
     "power_w": "rail",
     "pressure_percent": "resource",
+    "too_large": "topic",
 }
+LEFT_OUT = frozenset(("edged_v", "edged_seq", "edged_time_synced"))  # the message's own; the last is edged_clock_synced
 COUNTERS = frozenset(  # all other metrics are gauges
     [f"edged_camera_frames_{name}" for name in ("captured", "processed", "dropped", "failed", "held")]
     + [
         f"edged_mqtt_{name}"
         for name in ("reconnects", "accepted", "published", "acknowledged", "expired", "dropped", "failed", "refused")
     ]
+    + ["edged_mqtt_stored_corrupt_files"]
 )
 
 UNITS = (  # of the health message -> those of Prometheus, and the factor
+    ("edged_ts", "edged_health_timestamp_seconds", 1 / MS_PER_S),
     ("_ms", "_seconds", 1 / MS_PER_S),
     ("_ts", "_timestamp_seconds", 1 / MS_PER_S),
     ("_s", "_seconds", 1.0),
@@ -55,8 +59,20 @@ UNITS = (  # of the health message -> those of Prometheus, and the factor
     ("_percent", "_ratio", 0.01),
     ("_c", "_celsius", 1.0),
     ("_w", "_watts", 1.0),
+    ("_gpu_mhz", "_gpu_frequency_hertz", float(HZ_PER_MHZ)),
+    ("_per_min", "_per_second", 1 / S_PER_MIN),
+    ("_per_h", "_per_second", 1 / S_PER_H),
+    ("_share", "_ratio", 1.0),
+    ("_progress", "_progress_ratio", 1.0),
+    ("_too_large", "_too_large_bytes", 1.0),
 )
-UNIT_WORDS = (("milliseconds", "seconds"), (" in ms", " in s"), ("100: ", "1: "))  # in their meanings
+UNIT_WORDS = (  # in their meanings
+    ("milliseconds", "seconds"),
+    (" in ms", " in s"),
+    ("100: ", "1: "),
+    ("per minute", "per second"),
+    (" in the last hour", " per second, over the last hour"),
+)
 QUANTILES = {"p50": "0.5", "p95": "0.95", "p99": "0.99", "max": "1"}
 
 
@@ -74,7 +90,7 @@ class HealthCollector(Collector):
 
     def __init__(self, health: Callable[[], Mapping[str, Any]]) -> None:
         self._health = health
-        self._texts = field_texts("health")
+        self._texts = {**field_texts("health"), "ts": "Time of these figures, UTC in ms."}
 
     def collect(self) -> Iterable[Metric]:
         families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
@@ -104,6 +120,8 @@ def _in_base_units(name: str) -> tuple[str, float]:
 def _samples(node: Mapping[str, Any], prefix: str, labels: dict[str, str], above: str) -> Iterator[Sample]:
     for key, value in node.items():
         name, path = f"{prefix}_{key}", f"{above}{key}"
+        if name in LEFT_OUT:
+            continue
         if key == "problems":
             for problem in value:
                 of = {"code": problem["code"], "source": problem["source"]}

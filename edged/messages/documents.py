@@ -65,12 +65,12 @@ def json_schema(name: str) -> JsonSchema:
 
 
 def commands_schema() -> JsonSchema:
-    """The JSON Schemas (2020-12) of the payloads of all commands, below `$defs` by verb."""
+    """The JSON Schemas (2020-12) of the payloads of all commands, below `$defs` by command."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"edged:commands/{MESSAGE_VERSION}",
         "description": "The payload of `cmd/<command>` is `$defs/<command>`.",
-        "$defs": {verb: arguments.model_json_schema() for verb, arguments in COMMANDS.items()},
+        "$defs": {name: arguments.model_json_schema() for name, arguments in COMMANDS.items()},
     }
 
 
@@ -241,8 +241,8 @@ Left and right are the subject's own."""
 DESIRED_TEXT = """With `fleet.group` a device reads the retained message `<base>/fleet/<group>/desired`, an object with
 two texts: `desired`, which is JSON in itself, and `signature`, OpenSSH's over the bytes of that text (namespace
 `edged-fleet`). Its fields: `v` (1), `group`, `number` (grows with each message of the group, for ever), `version`
-(null: any), `configuration` (TOML, at most 32 kB; empty: none) and `share` (percent of the devices that follow; the
-others wait). Unknown fields are refused. `edged rollout` makes and publishes it; what a device did is in its
+(null: any), `configuration` (TOML, at most 32 kB; empty: none) and `share_percent` (of the devices; the others
+wait). Unknown fields are refused. `edged rollout` makes and publishes it; what a device did is in its
 `reported`."""
 
 COMMANDS_TEXT = """Send a JSON object, `{}` at least and 4096 bytes at most, to `cmd/<command>`; the answer comes to

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from typing_extensions import TypedDict
 
-from edged.messages.schema import CameraPhase, Count, Header, Models, UtcMs, field
+from edged.messages.schema import CameraPhase, Header, Models, UtcMs, field
 
 
 class Percentiles(TypedDict):
@@ -21,11 +21,11 @@ class Percentiles(TypedDict):
 class FrameCounts(TypedDict):
     """Every captured frame, by outcome: captured = processed + dropped + failed + waiting."""
 
-    captured: Count
-    processed: Count
+    captured: Annotated[int, field("Read from the camera.", ge=0)]
+    processed: Annotated[int, field("Their result was passed on.", ge=0)]
     dropped: Annotated[int, field("Replaced by a newer frame.", ge=0)]
     failed: Annotated[int, field("Not decoded, or a model failed.", ge=0)]
-    waiting: Count
+    waiting: Annotated[int, field("Captured, and not yet processed.", ge=0)]
     held: Annotated[
         int,
         field(
@@ -41,14 +41,15 @@ class TrackStats(TypedDict):
     new_per_min: Annotated[float, field("New ids per minute; many for few subjects mean lost tracks.")]
     median_life_s: Annotated[float | None, field("Median life of tracks that ended; null when none did.")]
     id_switches: Annotated[
-        int, field("New ids within 2 s of a vanished one of the same class, overlapping its box.", ge=0)
+        int,
+        field("New ids within 2 s of a vanished one of the same class, overlapping its box; last ten minutes.", ge=0),
     ]
 
 
 class CameraHealth(TypedDict):
     """One camera; rates are over the last ten seconds unless said otherwise."""
 
-    state: CameraPhase
+    state: Annotated[CameraPhase, field("`ended`: a file. `off`: switched off, see `switches`.")]
     reason: Annotated[str, field("In words; empty without a fault.")]
     since_ts: UtcMs
     last_frame_ts: Annotated[int | None, field("Capture time of the last processed frame, UTC in ms; null before it.")]
@@ -78,16 +79,16 @@ class Process(TypedDict):
     """The daemon itself."""
 
     cpu_percent: Annotated[float, field("100: one core.")]
-    rss_mb: int
-    threads: int
+    rss_mb: Annotated[int, field("Resident memory.")]
+    threads: Annotated[int, field("Of the process, those of libraries included.")]
     open_fds: Annotated[int, field("Open file descriptors.")]
 
 
 class Gpu(TypedDict):
     """The GPU, from sysfs."""
 
-    load_percent: float | None
-    mhz: int | None
+    load_percent: Annotated[float | None, field("Share of time in which it was busy.")]
+    mhz: Annotated[int | None, field("Clock frequency.")]
 
 
 class HardwareThrottling(TypedDict):
@@ -109,23 +110,23 @@ class Throttle(TypedDict):
 class DeviceHealth(TypedDict):
     """The computer. What it does not show is null."""
 
-    uptime_s: int
+    uptime_s: Annotated[int, field("Since the computer booted.")]
     boot_reason: Annotated[str | None, field("Reason of the last boot, as the board reports it.")]
     cpu_percent: Annotated[float, field("100: all cores.")]
     load: Annotated[float, field("Processes that run or wait, mean of a minute.")]
-    memory_total_mb: int
+    memory_total_mb: Annotated[int, field("Of the computer (MemTotal).")]
     memory_available_mb: Annotated[int, field("Without swapping (MemAvailable).")]
-    swap_used_mb: int
+    swap_used_mb: Annotated[int, field("Swap space in use.")]
     gpu_memory_mb: Annotated[int | None, field("Memory that the GPU has taken (NvMap).")]
     disk_free_mb: Annotated[int | None, field("Where models are stored.")]
-    disk_used_percent: float | None
+    disk_used_percent: Annotated[float | None, field("Of the same disk.")]
     temperature_c: Annotated[float | None, field("Of the hottest zone.")]
     temperatures_c: Annotated[dict[str, float], field("By thermal zone.")]
     hardware_throttling: HardwareThrottling | None
     throttle: Annotated[Throttle | None, field("Null while the frame rate is not reduced.")]
     gpu: Gpu | None
     power_w: Annotated[dict[str, float], field("By supply rail.")]
-    fan_percent: float | None
+    fan_percent: Annotated[float | None, field("Duty cycle of the fan.")]
     power_mode: Annotated[str | None, field("nvpmodel mode.")]
     pressure_percent: Annotated[
         dict[str, float] | None, field("Share of time in which work waited for cpu, memory, io; mean of 10 s.")
@@ -157,7 +158,7 @@ class StoreHealth(TypedDict):
 
     messages: Annotated[int, field("That wait on disk.", ge=0)]
     unwritten: Annotated[int, field("Not yet on disk.", ge=0)]
-    bytes: Count
+    bytes: Annotated[int, field("On disk.", ge=0)]
     oldest_s: Annotated[int | None, field("Age of the oldest; null when none waits.")]
     durable: Annotated[bool, field("False: the disk is full or read-only, and a power cut loses them.")]
     corrupt_files: Annotated[int, field("Damaged files that were put aside.", ge=0)]
@@ -166,7 +167,7 @@ class StoreHealth(TypedDict):
 class MqttHealth(TypedDict):
     """The broker connection, and every message by outcome."""
 
-    connected: bool
+    connected: Annotated[bool, field("To the broker.")]
     reason: Annotated[str, field("Why there is no connection; empty while connected.")]
     protocol: Annotated[str | None, field("MQTT version in use; null while not connected.")]
     retain_available: Annotated[
@@ -178,14 +179,14 @@ class MqttHealth(TypedDict):
     ]
     short_connections: Annotated[int, field("Connections in a row that lasted less than half a minute.", ge=0)]
     other_device: Annotated[str | None, field("Another device that uses this device's id, in words; null: none.")]
-    reconnects: Count
+    reconnects: Annotated[int, field("Connections after the first, since start.", ge=0)]
     accepted: Annotated[int, field("accepted = published + expired + dropped + failed + waiting.", ge=0)]
     published: Annotated[int, field("Written to the broker; with QoS 1, acknowledged.", ge=0)]
     acknowledged: Annotated[int, field("Of those published, with QoS 1.", ge=0)]
     expired: Annotated[int, field("Too old to be sent.", ge=0)]
     dropped: Annotated[int, field("Too many, or replaced by newer state.", ge=0)]
     failed: Annotated[int, field("Refused by the broker.", ge=0)]
-    waiting: Count
+    waiting: Annotated[int, field("Accepted, and none of the others yet.", ge=0)]
     refused: Annotated[int, field("Messages and subscriptions that the broker refused.", ge=0)]
     refused_topics: Annotated[dict[str, str], field("Topics that it refuses now, and why; at most eight.")]
     too_large: Annotated[

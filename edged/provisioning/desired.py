@@ -35,7 +35,7 @@ class Desired(BaseModel):
     number: Annotated[StrictInt, Field(ge=1, le=MAX_NUMBER)]  # grows with each message of a group, for ever
     version: Annotated[StrictStr, Field(pattern=f"^{VERSION}$")] | None = None  # as dpkg has it; None: any
     configuration: Annotated[StrictStr, Field(max_length=MAX_CONFIGURATION_CHARS)] = ""  # TOML; empty: none
-    share: Annotated[float, Field(ge=0, le=100)] = 100  # percent of the devices, the others wait
+    share_percent: Annotated[float, Field(ge=0, le=100)] = 100  # of the devices; the others wait
 
     @property
     def content(self) -> str:
@@ -45,7 +45,7 @@ class Desired(BaseModel):
     def includes(self, device: str) -> bool:
         """Whether it is wanted of this device already; those of a small share are in each larger one."""
         at = int.from_bytes(hashlib.sha256(f"{self.content}/{device}".encode()).digest()[:8], "big") / 2**64
-        return 100 * at < self.share
+        return 100 * at < self.share_percent
 
 
 def seal(desired: Desired, key: Path) -> bytes:

@@ -71,7 +71,7 @@ class Group:
     def last_number(self) -> int:
         """The highest number that a device of the group has accepted; 0: none has."""
         reported = [box.reported for box in self.boxes.values() if box.reported.get("group") == self.name]
-        return max((number for body in reported if isinstance(number := body.get("desired"), int)), default=0)
+        return max((number for body in reported if isinstance(number := body.get("desired_number"), int)), default=0)
 
     def verdict(self, desired: Desired, asked: frozenset[str], *, late: bool) -> StageVerdict:
         """How the devices asked stand that this message concerns; `late`: who has not answered by now has a problem."""
@@ -81,10 +81,10 @@ class Group:
         for name in concerned:
             box = self.boxes[name]
             left = box.reported.get("group") != self.name
-            answered = box.reported.get("desired") == desired.number and not left
+            answered = box.reported.get("desired_number") == desired.number and not left
             if answered and box.reported.get("state") == "failed":
                 problems[name] = str(box.reported.get("reason") or "failed")
-            elif answered and box.reported.get("applied") == desired.number and box.online:
+            elif answered and box.reported.get("applied_number") == desired.number and box.online:
                 if new := box.problems - box.problems_before:
                     problems[name] = f"health: {', '.join(sorted(new))}"
                 else:

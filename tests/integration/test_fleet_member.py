@@ -114,14 +114,14 @@ def box(tmp_path: Path, key: Path) -> Box:
 
 
 def state(report: Any) -> tuple[object, ...]:
-    return report["state"], report["desired"], report["applied"]
+    return report["state"], report["desired_number"], report["applied_number"]
 
 
 def test_settings_are_in_effect_and_reported(box: Box) -> None:
     assert state(box.bus.reports[-1]) == ("none", None, None)
     report = box.want(7, configuration=SLOW)
     assert (*state(report), report["reason"]) == ("applied", 7, 7, "")
-    assert report["configuration"] == hashlib.sha256(SLOW.encode()).hexdigest()
+    assert report["configuration_sha256"] == hashlib.sha256(SLOW.encode()).hexdigest()
     assert load(box.etc, env={}).publish.max_rate_hz == 1
     assert state(box.want(8)) == ("applied", 8, 8)
     assert (box.text, box.reloads) == ("", 2)
@@ -202,10 +202,10 @@ def test_failed_settings_are_tried_again_with_a_new_number_only(box: Box) -> Non
 
 def test_failure_lasts_for_the_later_stages_and_a_new_roll_out_tries_again(box: Box) -> None:
     box.rejection = CommandRejected("daemon", got="no time", wanted="some", do="send it again")
-    box.want(1, configuration=SLOW, share=99)
+    box.want(1, configuration=SLOW, share_percent=99)
     box.start()
     assert box.want(2, configuration=SLOW)["reason"] == str(box.rejection)
-    assert state(box.want(3, configuration=SLOW, share=0)) == ("failed", 3, None)  # stopped: why is still told
+    assert state(box.want(3, configuration=SLOW, share_percent=0)) == ("failed", 3, None)  # stopped: why is still told
     assert box.reloads == 1
     box.want(4, configuration=SLOW)
     assert box.reloads == 2  # the first stage of another roll-out
@@ -270,12 +270,13 @@ def test_settings_that_end_the_process_at_its_start_are_taken_back(box: Box) -> 
 def test_share_takes_the_same_devices_first_and_more_later(box: Box) -> None:
     wish = Desired(group="barns", number=1, configuration=SLOW)
     names = [f"box-{number}" for number in range(500)]
-    taken = [{name for name in names if wish.model_copy(update={"share": share}).includes(name)} for share in (10, 50)]
+    stages = [wish.model_copy(update={"share_percent": percent}) for percent in (10, 50)]
+    taken = [{name for name in names if stage.includes(name)} for stage in stages]
     assert taken[0] < taken[1]
     assert 25 < len(taken[0]) < 75
-    assert state(box.want(1, configuration=SLOW, share=0)) == ("waiting", 1, None)
+    assert state(box.want(1, configuration=SLOW, share_percent=0)) == ("waiting", 1, None)
     assert state(box.want(2, configuration=SLOW)) == ("applied", 2, 2)
-    assert state(box.want(3, configuration=SLOW, share=0)) == ("applied", 3, 3)  # stopped: what it has stays
+    assert state(box.want(3, configuration=SLOW, share_percent=0)) == ("applied", 3, 3)  # stopped: what it has stays
 
 
 def test_version_is_asked_for_and_its_failure_reported(box: Box) -> None:
@@ -301,7 +302,7 @@ def test_version_is_asked_for_and_its_failure_reported(box: Box) -> None:
 
 def test_what_failed_in_one_group_is_tried_in_the_next(box: Box) -> None:
     box.rejection = CommandRejected("daemon", got="a", wanted="b", do="c")
-    assert box.want(1, configuration=SLOW, share=99)["state"] == "failed"
+    assert box.want(1, configuration=SLOW, share_percent=99)["state"] == "failed"
     box.rejection = None
     box.site = replace(box.site, group="yards")
     box.start()

@@ -25,7 +25,7 @@ from tests.support.waiting import until
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "prometheus"
 MQTT = {"connected": True, "protocol": "5", "published": 7, "waiting": 2, "stored": {"messages": 3, "oldest_s": None}}
-BUILD = {"rtmpose-m": {"phase": "building", "share": 0.25}}
+BUILD = {"rtmpose-m": {"phase": "building", "progress": 0.25}}
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -63,6 +63,21 @@ def test_units_are_those_of_prometheus() -> None:
         ("edged_cpu_ratio", ()): 0.5,
         ("edged_since_timestamp_seconds", ()): 1.5,
     }
+    assert scrape({"gpu_mhz": 900, "new_per_min": 30.0, "losses_per_h": 9, "degraded_share": 0.5}) == {
+        ("edged_gpu_frequency_hertz", ()): 9e8,
+        ("edged_new_per_second", ()): 0.5,
+        ("edged_losses_per_second", ()): 0.0025,
+        ("edged_degraded_ratio", ()): 0.5,
+    }
+
+
+def test_header_is_not_measured_but_for_its_time() -> None:
+    assert scrape({"v": 1, "ts": 1500, "time_synced": True, "seq": 3}) == {("edged_health_timestamp_seconds", ()): 1.5}
+
+
+def test_topic_of_a_message_that_is_too_large_is_a_label() -> None:
+    of = (("topic", "edged/box/cam/a/poses"),)
+    assert scrape({"mqtt": {"too_large": {"edged/box/cam/a/poses": 300}}}) == {("edged_mqtt_too_large_bytes", of): 300}
 
 
 def test_help_is_the_text_of_the_contract(tmp_path: Path) -> None:
@@ -81,13 +96,18 @@ def test_help_has_the_unit_of_its_metric() -> None:
         "# HELP edged_camera_tracks_median_life_seconds Median life of tracks that ended; no sample when none did.\n"
         in text
     )
-    assert re.findall("# HELP .*null.*", text) == []
+    assert (
+        "# HELP edged_camera_reconnects_per_second Times that it came online again per second, over the last hour."
+        in text
+    )
+    assert re.findall("# HELP .*(?:null|of the health message|per minute).*", text) == []
     assert re.findall(r"# HELP edged_\w+_(?:seconds|ratio) [^`\n]*(?: ms\b|milliseconds|100:).*", text) == []
 
 
 def test_number_that_only_grows_is_a_counter(samples: Samples) -> None:
     assert samples["edged_camera_frames_captured_total", (("camera", "a"),)] == 9
     assert samples["edged_mqtt_published_total", ()] == 7
+    assert scrape(example("health"))["edged_mqtt_stored_corrupt_files_total", ()] == 0
 
 
 def test_number_of_waiting_messages_is_a_gauge(samples: Samples) -> None:
@@ -104,7 +124,7 @@ def test_problem_is_a_sample(samples: Samples) -> None:
 
 
 def test_model_with_a_hyphen_is_a_label(samples: Samples) -> None:
-    assert samples["edged_models_engines_share", (("model", "rtmpose-m"),)] == 0.25
+    assert samples["edged_models_engines_progress_ratio", (("model", "rtmpose-m"),)] == 0.25
 
 
 def test_unknown_figures_have_no_sample(samples: Samples) -> None:

@@ -28,14 +28,15 @@ def group() -> Group:
     made = Group("barns")
     for name in ("a", "b", "c", "d", "away"):
         made.update(name, "status", {"state": "offline" if name == "away" else "online"})
-        made.update(name, "reported", {"group": "barns", "desired": 3, "applied": 3, "state": "applied"})
+        made.update(name, "reported", {"group": "barns", "desired_number": 3, "applied_number": 3, "state": "applied"})
     made.update("foreign", "status", {"state": "online"})
-    made.update("foreign", "reported", {"group": "yards", "desired": 9, "applied": 9, "state": "applied"})
+    made.update("foreign", "reported", {"group": "yards", "desired_number": 9, "applied_number": 9, "state": "applied"})
     return made
 
 
 def say(made: Group, name: str, state: str, *, applied: int = 4, **more: Any) -> None:
-    made.update(name, "reported", {"group": "barns", "desired": 4, "applied": applied, "state": state, **more})
+    numbers = {"desired_number": 4, "applied_number": applied}
+    made.update(name, "reported", {"group": "barns", **numbers, "state": state, **more})
 
 
 def test_devices_of_the_group_that_are_online_are_asked() -> None:
@@ -75,7 +76,7 @@ def test_device_that_left_the_group_is_a_problem_whatever_its_number() -> None:
     asked = made.begin()
     for name in ("a", "b", "c"):
         say(made, name, "applied")
-    made.update("d", "reported", {"group": "yards", "desired": 4, "applied": 4, "state": "applied"})
+    made.update("d", "reported", {"group": "yards", "desired_number": 4, "applied_number": 4, "state": "applied"})
     found = made.verdict(WANTED, asked, late=False)
     assert (set(found.done), dict(found.problems)) == ({"a", "b", "c"}, {"d": "has left the group"})
 
@@ -83,7 +84,7 @@ def test_device_that_left_the_group_is_a_problem_whatever_its_number() -> None:
 def test_only_devices_of_the_share_are_concerned_and_too_many_problems_stop() -> None:
     made = group()
     asked = made.begin()
-    assert not made.verdict(WANTED.model_copy(update={"share": 0}), asked, late=True).concerned
+    assert not made.verdict(WANTED.model_copy(update={"share_percent": 0}), asked, late=True).concerned
     say(made, "a", "failed")
     verdict = made.verdict(WANTED, asked, late=False)
     assert (verdict.exceeds(24), verdict.exceeds(25)) == (True, False)
@@ -150,7 +151,7 @@ def test_second_roll_out_ends_the_first_and_its_own_messages_do_not(monkeypatch:
     view = BrokerView(MqttConfig(), "barns")
     view._connection = SimpleNamespace(send=send, poll=lambda _: None)  # type: ignore[assignment]
     view.group.update("a", "status", {"state": "online"})
-    view.group.update("a", "reported", {"group": "barns", "desired": 3})
+    view.group.update("a", "reported", {"group": "barns", "desired_number": 3})
     monkeypatch.setattr(rollout, "seal", lambda desired, key: message(desired.number, "ours"))
     monkeypatch.setattr(rollout, "POLL_S", 0.001)
     monkeypatch.setattr(view, "read_retained", lambda: None)
@@ -163,7 +164,7 @@ def test_second_roll_out_ends_the_first_and_its_own_messages_do_not(monkeypatch:
 
 def test_number_that_one_device_claims_uses_up_few(monkeypatch: pytest.MonkeyPatch) -> None:
     made, published = group(), list[int]()
-    made.update("a", "reported", {"group": "barns", "desired": 1 << 53})
+    made.update("a", "reported", {"group": "barns", "desired_number": 1 << 53})
     fake: Any = SimpleNamespace(group=made, retained_number=7, publish=published.append)
     fake.read_retained = fake.poll = lambda *_: None
     monkeypatch.setattr(rollout, "seal", lambda desired, key: desired.number)
