@@ -11,7 +11,7 @@ import gzip
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -37,11 +37,14 @@ PARTS = ("tracking", "smoothing")
 HEADER = """# Half and twice of tuned numbers
 
 Remade by `python -m tools.sensitivity`; `--part NAME` remakes one table. Each number alone is halved and doubled
-(shares stay below 1), the others are as they are.
+(an IoU to 0.95 at most), the others are as they are. A cell is the value that was tried, and what it gave.
 """
-TRACKING_TEXT = f"""Scenes of `tools.tracking`, seed {SEEDS[0]}, which chose nothing: IDF1 / MOTA."""
+TRACKING_TEXT = f"""Scenes of `tools.tracking`, seed {SEEDS[0]}, which chose nothing: IDF1 / MOTA, higher is better."""
 SMOOTHING_TEXT = """The horse of the demonstration clip, keypoints of the starter models: error from the truth / jitter
-(RMS of the second difference), both in thousandths of the box size. Unfiltered: {:.1f} / {:.1f}."""
+(RMS of the second difference), both in thousandths of the box size, lower is better. Unfiltered: {:.1f} / {:.1f}."""
+TEXTS = {"tracking": TRACKING_TEXT, "smoothing": SMOOTHING_TEXT}
+MEASURES = {"tracking": ("IDF1", "MOTA"), "smoothing": ("error", "jitter")}
+DIGITS = {"tracking": 3, "smoothing": 1}
 
 
 class Tuned(NamedTuple):
@@ -67,7 +70,7 @@ SMOOTHING = (
 
 @contextmanager
 def scaled(tuned: Tuned, factor: float) -> Iterator[float]:
-    """The number times `factor` while the block runs; a share stays below 1."""
+    """The number times `factor` while the block runs; an IoU stays below 1."""
     before = getattr(tuned.modules[0] if tuned.modules else OUR_OPTIONS, tuned.name)
     value = min(before * factor, 0.95) if before < 1 and "IOU" in tuned.name.upper() else before * factor
     for module in tuned.modules or ():
@@ -161,17 +164,33 @@ MAKERS: dict[str, Callable[[], dict[str, Any]]] = dict(zip(PARTS, (tracking, smo
 def markdown(made: Mapping[str, Any]) -> list[str]:
     """The lines of the report, of the parts that were made."""
     lines = HEADER.splitlines()
-    texts = {"tracking": TRACKING_TEXT, "smoothing": SMOOTHING_TEXT}
-    digits = {"tracking": (3, 3), "smoothing": (1, 1)}
     for part in filter(made.__contains__, PARTS):
-        runs = {name: cells for name, cells in made[part].items() if name != "raw"}
+        runs = {name: cells for name, cells in made[part].items() if name not in ("raw", "environment")}
+        digits, measures = DIGITS[part], MEASURES[part]
         rows = [
-            (name, f"{cells[1][0]:g}", *(" / ".join(map(writer.number, cell[1:], digits[part])) for cell in cells))
+            (
+                name,
+                *(f"{cell[0]:g}: " + " / ".join(writer.number(value, digits) for value in cell[1:]) for cell in cells),
+            )
             for name, cells in runs.items()
         ]
-        text = texts[part].format(*made[part].get("raw", ()))
-        lines += ["", *text.splitlines(), "", *writer.table((part, "value", "half", "as it is", "twice"), rows)]
-    return [*lines, "", writer.environment_line(made["environment"])]
+        changes = "; ".join(largest_change(runs, at, measure, digits) for at, measure in enumerate(measures, 1))
+        text = TEXTS[part].format(*made[part].get("raw", ()))
+        lines += ["", *text.splitlines(), "", *writer.table((part, "half", "as it is", "twice"), rows)]
+        lines += ["", f"Largest change: {changes}.", "", writer.environment_line(made[part]["environment"])]
+    return lines
+
+
+def largest_change(runs: Mapping[str, Sequence[Sequence[float]]], at: int, measure: str, digits: int) -> str:
+    """Of the measure `at` this place of each cell: by which number, halved or doubled, and how much."""
+    half, tuned, twice = range(len(FACTORS))
+    changes = [
+        (cells[factor][at] - cells[tuned][at], name, word)
+        for name, cells in runs.items()
+        for factor, word in ((half, "half"), (twice, "twice"))
+    ]
+    change, name, word = max(changes, key=lambda one: abs(one[0]))
+    return f"{measure} {change:+.{digits}f} ({word} of {name})"
 
 
 def main() -> None:
@@ -179,10 +198,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=REPORT, help="folder of the report (%(default)s)")
     parser.add_argument("--part", choices=PARTS, action="append", help="only this table; repeatable")
     args = parser.parse_args()
-    fresh = {part: MAKERS[part]() for part in args.part or PARTS}
+    environment = writer.environment(("numpy",))
+    fresh = {part: {**MAKERS[part](), "environment": environment} for part in args.part or PARTS}
     file = args.out / "sensitivity.json"
     made = json.loads(file.read_text()) if file.exists() else {}
-    made |= {**fresh, "environment": writer.environment(("numpy",))}
+    made |= fresh
     page = markdown(made)
     writer.write(args.out, page, made, name="sensitivity")
     print("\n".join(page))
