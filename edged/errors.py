@@ -9,6 +9,7 @@ EdgedError
 ├── NotWritten           a picture or video cannot be written: full disk, permissions
 ├── NotTrusted           a stick or a release has no signature by a key of this device
 ├── CommandRejected      a command is not executed; its sender gets the reason
+│   └── LoopEnded        the daemon ends, or another one follows it
 ├── Degrade              this frame fails; the loop goes on
 │   ├── ModelFault       an output is NaN, or not what the model's card describes
 │   └── OutsideImage     the configured region lies outside the image
@@ -65,6 +66,11 @@ class CommandRejected(EdgedError):
         self.got = got
         self.wanted = wanted
         self.do = do
+
+
+class LoopEnded(CommandRejected):
+    def __init__(self) -> None:
+        super().__init__("daemon", got="its end or restart", wanted="a running one", do="send it again in a while")
 
 
 class Degrade(EdgedError):

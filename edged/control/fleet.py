@@ -18,8 +18,7 @@ from typing import Any, Literal
 from edged import __version__
 from edged.config.load import read_layers
 from edged.config_check import checked_config
-from edged.control.loop_calls import LoopEnded
-from edged.errors import CommandRejected, ConfigError, NotTrusted, NotWritten
+from edged.errors import CommandRejected, ConfigError, LoopEnded, NotTrusted, NotWritten
 from edged.foreign_text import foreign_json, printable
 from edged.messages import build
 from edged.messages.build import HeaderFactory

@@ -12,16 +12,9 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from edged.errors import CommandRejected
+from edged.errors import CommandRejected, LoopEnded
 
 T = TypeVar("T")
-
-
-class LoopEnded(CommandRejected):
-    """The daemon ends, or another one follows it."""
-
-    def __init__(self) -> None:
-        super().__init__("daemon", got="its end or restart", wanted="a running one", do="send it again in a while")
 
 
 class LoopCalls:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from time import monotonic_ns
 from typing import Literal
 
-from edged.errors import Fatal, ThreadDied
+from edged.errors import Fatal, LoopEnded, ThreadDied
 from edged.units import NS_PER_S, ns
 
 log = logging.getLogger(__name__)
@@ -160,6 +160,8 @@ class SupervisedThread:
             wait_s = self.step()
         except Fatal as fatal:
             self.fatal = fatal
+            return None
+        except LoopEnded:  # the next daemon has a thread of its own
             return None
         except Exception as exc:  # the outermost supervisor of every thread
             return self._failed(exc)

@@ -16,8 +16,7 @@ import pytest
 from edged.commands.run import _end_failed_trial
 from edged.config.load import load
 from edged.control.fleet import NO_ANSWER, NOT_IN_EFFECT, NOT_STARTED, UPDATE_S, FleetMember, FleetSite
-from edged.control.loop_calls import LoopEnded
-from edged.errors import CommandRejected
+from edged.errors import CommandRejected, LoopEnded
 from edged.messages.build import HeaderFactory
 from edged.messages.bus import Request
 from edged.messages.topics import REPORTED, desired_topic

@@ -6,8 +6,9 @@ import threading
 
 import pytest
 
-from edged.control.loop_calls import LoopCalls, LoopEnded
-from edged.errors import CommandRejected
+from edged.control.loop_calls import LoopCalls
+from edged.errors import CommandRejected, LoopEnded
+from edged.runtime.threads import SupervisedThread
 from tests.support.waiting import LIMIT_S
 
 
@@ -59,3 +60,11 @@ def test_call_is_rejected_when_the_loop_has_ended_and_none_waits_for_it() -> Non
     caller.join(LIMIT_S)
     ask()
     assert rejected == [1, 1]
+
+
+def test_thread_whose_call_comes_after_the_loop_ends_without_a_fault(caplog: pytest.LogCaptureFixture) -> None:
+    calls = LoopCalls()
+    calls.end()
+    thread = SupervisedThread("switches", lambda: calls.call(lambda: 1.0, 60))
+    assert thread._round() is None
+    assert not caplog.records
