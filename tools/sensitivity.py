@@ -31,7 +31,7 @@ from tools.tracking.trackers import OUR_OPTIONS
 
 REPORT = Path(__file__).parent / "reports/sensitivity"
 FACTORS = (0.5, 1.0, 2.0)
-SEEDS = (10,)  # 0 to 2 chose the numbers
+SEEDS = tuple(range(10, 18))  # 0 to 2 chose the numbers
 MIN_SCORE = 0.3  # of a keypoint: as in the cards of the starter models
 PARTS = ("tracking", "smoothing")
 HEADER = """# Half and twice of tuned numbers
@@ -39,7 +39,7 @@ HEADER = """# Half and twice of tuned numbers
 Remade by `python -m tools.sensitivity`; `--part NAME` remakes one table. Each number alone is halved and doubled
 (an IoU to 0.95 at most), the others are as they are. A cell is the value that was tried, and what it gave.
 """
-TRACKING_TEXT = f"""Scenes of `tools.tracking`, seed {SEEDS[0]}, which chose nothing: IDF1 / MOTA, higher is better."""
+TRACKING_TEXT = f"""Scenes of `tools.tracking`, seeds {SEEDS[0]} to {SEEDS[-1]}, which chose nothing: IDF1 / MOTA, higher is better."""
 SMOOTHING_TEXT = """The horse of the demonstration clip, keypoints of the starter models: error from the truth / jitter
 (RMS of the second difference), both in thousandths of the box size, lower is better. Unfiltered: {:.1f} / {:.1f}."""
 TEXTS = {"tracking": TRACKING_TEXT, "smoothing": SMOOTHING_TEXT}

@@ -19,6 +19,7 @@ KIND, SIZES = "NATS x3", [100, 500, 1000]
 HELD: dict[str, Any] = {
     "lost": [3, 0],
     "published": [400, 100],
+    "planned": 500,
     "late_s": 0.1,
     "ms": [1.0, 90.0, 100.0],
     "took_s": 10.0,
@@ -41,6 +42,7 @@ SLOW_BROKERS: dict[str, Any] = {"ms": [1.0, 2500.0, 3000.0]}
         ({}, True, False),
         ({"lost": [0, 1]}, False, False),
         (SLOW_BROKERS, False, False),
+        ({"published": [300, 100], "late_s": -2.0, "machine": 0.95}, False, True),  # gave up
         (BEHIND, False, True),
         ({**SLOW_BROKERS, "machine": 0.95}, False, True),
         ({**SLOW_BROKERS, "machine": 0.95, "nodes": [0.3, 0.3, 0.3]}, False, False),

@@ -120,7 +120,8 @@ def grow(measurement: Measurement, kind: str, sizes: list[int]) -> None:
             size, slow = step
             rate_hz = min(RATE_HZ, LOW_HZ / size) if slow else RATE_HZ
             pace = measurement.pace(rate_hz, GROWTH_S, GROWTH_KEEPALIVE_S, all_back=True)
-            what = {"kind": kind, "boxes": size, "rate_hz": rate_hz, "slow": slow}
+            planned = round(rate_hz * GROWTH_S) * size
+            what = {"kind": kind, "boxes": size, "rate_hz": rate_hz, "slow": slow, "planned": planned}
             measurement.take(growth_key(kind, size, slow=slow), partial(_settled, cluster, size, pace, calm), **what)
 
 

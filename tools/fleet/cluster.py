@@ -269,11 +269,12 @@ def _measure(
     before, before_own_s, before_all_s = [cpu_s(node) for node in cluster.nodes], time.process_time(), busy_s()
     back_s = fault(cluster, pace.seconds)
     sent = [device.sent() for device in devices]
-    took_s = time.monotonic() - start_s
+    gone_s = pace.seconds + max(one.late_s for one in sent)  # less than a fault takes, when boxes gave up
+    took_s = min(time.monotonic() - start_s, gone_s)
     used = [cpu_s(node) for node in cluster.nodes]
     shares = Shares(
         nodes=[(after - was if after > was else after) / took_s for was, after in zip(before, used, strict=True)],
-        devices=[one.cpu_s / (pace.seconds + max(0.0, one.late_s)) for one in sent],
+        devices=[one.cpu_s / (pace.seconds + one.late_s) for one in sent],
         reader=(time.process_time() - before_own_s) / took_s,
         machine=(busy_s() - before_all_s) / took_s,
     )
