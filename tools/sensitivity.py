@@ -39,8 +39,8 @@ HEADER = """# Half and twice of tuned numbers
 Remade by `python -m tools.sensitivity`; `--part NAME` remakes one table. Each number alone is halved and doubled
 (an IoU to 0.95 at most), the others are as they are. A cell is the value that was tried, and what it gave.
 """
-TRACKING_TEXT = f"""Scenes of `tools.tracking`, seeds {SEEDS[0]} to {SEEDS[-1]}, which chose nothing: IDF1 / MOTA, higher is
-better."""
+TRACKING_TEXT = f"""Scenes of `tools.tracking`, seeds {SEEDS[0]} to {SEEDS[-1]}, which chose nothing: IDF1 / MOTA,
+higher is better."""
 SMOOTHING_TEXT = """The horse of the demonstration clip, keypoints of the starter models: error from the truth / jitter
 (RMS of the second difference), both in thousandths of the box size, lower is better. Unfiltered: {:.1f} / {:.1f}."""
 TEXTS = {"tracking": TRACKING_TEXT, "smoothing": SMOOTHING_TEXT}
