@@ -54,10 +54,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="of each run")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--runtime", choices=("auto", "onnxruntime", "openvino"), default="onnxruntime")
+    parser.add_argument("--precision", choices=("fp32", "int8"), default="fp32")
     parser.add_argument("--gates", nargs="+", choices=tuple(GATES), default=list(GATES), help="motion gates, by name")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the report")
     args = parser.parse_args()
-    config = Config.model_validate({"compute": {"cpu_runtime": args.runtime}})
+    config = Config.model_validate({"compute": {"cpu_runtime": args.runtime, "precision": args.precision}})
     ways = [load_models(config.models, config.compute, cameras=cameras) for cameras in (1, max(args.cameras))]
     rows = {(count, way, gate): Load() for count in args.cameras for gate in args.gates for way in range(len(ways))}
     for _ in range(args.turns):
@@ -130,9 +131,9 @@ def _page(figures: Sequence[dict[str, Any]], args: argparse.Namespace, cpu: CpuC
     return [
         "# Several cameras on the CPU",
         "",
-        f"`python -m tools.cameras --hz {args.hz:g} --runtime {args.runtime}`: the demo clip on every camera, "
-        f"{args.turns * args.seconds:g} s a row in turns, on {allowed_cpus()} cores, with {cpu and cpu.candidate}. "
-        "Latency is from the capture to the sinks; held frames needed no models.",
+        f"`python -m tools.cameras --hz {args.hz:g} --runtime {args.runtime} --precision {args.precision}`: the demo "
+        f"clip on every camera, {args.turns * args.seconds:g} s a row in turns, on {allowed_cpus()} cores, with "
+        f"{cpu and cpu.candidate}. Latency is from the capture to the sinks; held frames needed no models.",
         "",
         *table(tuple(figures[0]), rows),
     ]

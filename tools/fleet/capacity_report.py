@@ -27,8 +27,9 @@ GROWTH = f"""\
 *Held*: no state lost, the 99th percentile of states below {MAX_P99_MS / 1000:g} s, boxes less than {MAX_LATE_S:g} s
 behind. CPU of one core: of each node, of all boxes' processes, of the reader; of the machine: of all cores. *Connect*:
 from the start of the boxes' processes until all are connected; *come back*: all nodes are killed and started, from then
-until all boxes are connected again. A kind ends with the first number that its brokers do not hold. Where these tools
-are the limit, that number and larger ones publish 1000 messages/s in all."""
+until all boxes are connected again. Boxes that fall too far behind give up; shares are then of the time until that,
+with what nodes still did after it, and may be above all cores. A kind ends with the first number that its brokers do
+not hold. Where these tools are the limit, that number and larger ones publish 1000 messages/s in all."""
 ARITHMETIC = f"""\
 ## What a message costs
 

@@ -16,6 +16,7 @@ from tools.nets.cspnext import Conv
 Layer = TypeVar("Layer", bound=nn.Module)
 
 SCORES = "/score"  # the nodes of `Probability`
+FITTED = ("/score/Mul_1", "/score/Add")  # those of its slope and offset, along x
 FILTER_RMS = 0.14  # before a norm, as AdamW leaves it: rate / sqrt(2 rate decay) at rate 2e-3, decay 0.05
 
 
@@ -36,6 +37,31 @@ def _load_checkpoint(net: nn.Module, saved: dict[str, Tensor], path: Path) -> No
     if len(own) != len(saved) or any(a != b for a, b in shapes):
         raise ValueError(f"{path}: {len(saved)} tensors that do not fit the {len(own)} of {type(net).__name__}")
     net.load_state_dict({name: value.to(own[name].dtype) for name, value in zip(own, saved.values(), strict=True)})
+
+
+def detector_classes(path: Path) -> int:
+    """Return how many classes the starter detector in an ONNX file learned. Raises ValueError if it is another net."""
+    for array in onnx.load(path).graph.initializer:
+        if "logits.0.weight" in array.name:
+            return array.dims[0]
+    raise ValueError(f"{path}: no layer logits.0")
+
+
+def calibration(path: Path) -> tuple[float, float]:
+    """Return slope and offset of the `Probability` in a pose model's ONNX file. Raises ValueError if it has none."""
+    graph = onnx.load(path).graph
+    values = {
+        node.output[0]: float(numpy_helper.to_array(node.attribute[0].t))
+        for node in graph.node
+        if node.op_type == "Constant" and not node.attribute[0].t.dims
+    }
+    found = {
+        node.name: values[name] for node in graph.node for name in node.input if name in values and node.name in FITTED
+    }
+    if len(found) != len(FITTED):
+        raise ValueError(f"{path}: no {' and '.join(FITTED)} with a constant")
+    slope, offset = (found[name] for name in FITTED)
+    return slope, offset
 
 
 @torch.no_grad()

@@ -28,6 +28,7 @@ MAX_FP32 = 0.5  # share of a model's convolutions beyond which INT8 saves nothin
 TOLERANCE = Tolerance(shift_px=5.0, iou=0.8, score=0.1)  # the least that a self-test on two rendered frames has
 ANY_DISTANCE = Tolerance(shift_px=1e6, shift_mm=1e6, depth=1e6, iou=0, score=1e6)
 ROOM = 1.5  # of a self-test's tolerance over what was measured
+MIN_SCORE_TOLERANCE = 0.25  # of a score: 0.157 for the detector on OpenVINO 2026.4, where ONNX Runtime 1.32 has 0.037
 MIN_IOU_MEAN, MAX_SCORE_MEAN = 0.93, 0.05  # on photographs
 MAX_LOSS = 0.01  # of any figure on photographs
 
@@ -142,7 +143,7 @@ def _with_room(found: AccuracyDiff) -> Tolerance:
         shift_mm=max(TOLERANCE.shift_mm, ROOM * (found.max_shift_mm or 0)),
         depth=max(TOLERANCE.depth, ROOM * (found.max_depth_diff or 0)),
         iou=min(TOLERANCE.iou, 1 - ROOM * (1 - (1 if found.min_iou is None else found.min_iou))),
-        score=max(TOLERANCE.score, ROOM * found.max_score_diff),
+        score=max(MIN_SCORE_TOLERANCE, ROOM * found.max_score_diff),
     )
 
 
