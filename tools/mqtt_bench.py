@@ -35,6 +35,7 @@ from edged.units import ms
 
 FIRST = b'{"sent_ns":'  # prefix of every message of this benchmark
 HORSE_POINTS = 17
+LISTEN_LIMIT_S = 10.0  # for a listener to connect, and to end
 
 
 def main() -> None:
@@ -135,6 +136,21 @@ def mosquitto() -> Iterator[int]:
         finally:
             broker.terminate()
             broker.wait(10)
+
+
+@contextmanager
+def listening(port: int, topic: str, on_message: Callable[[IncomingMessage], None]) -> Iterator[None]:
+    """Inside, a thread of its own calls `on_message` for what arrives; it has connected, if the broker answers."""
+    stop, connected = threading.Event(), threading.Event()
+    arguments = (MqttConfig(port=port), topic, on_message, lambda *_: connected.set(), stop)
+    thread = threading.Thread(target=subscribe, args=arguments, daemon=True)
+    thread.start()
+    connected.wait(LISTEN_LIMIT_S)
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(LISTEN_LIMIT_S)
 
 
 @contextmanager

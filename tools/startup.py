@@ -24,11 +24,9 @@ from typing import NamedTuple
 
 import psutil
 
-from edged.config.tables.mqtt import MqttConfig
 from edged.mqtt.incoming import IncomingMessage
-from edged.mqtt.subscribe import subscribe
 from tools.demo import CLIP
-from tools.mqtt_bench import mosquitto
+from tools.mqtt_bench import listening, mosquitto
 from tools.reports.writer import environment, number, table, write
 
 ROOT = Path(__file__).parents[1]
@@ -128,21 +126,14 @@ def state_key(checkout: Path) -> str:
 @contextmanager
 def first_poses(port: int) -> Iterator[threading.Event]:
     """An event that is set once poses of any camera arrive at the broker."""
-    arrived, connected, stop = threading.Event(), threading.Event(), threading.Event()
+    arrived = threading.Event()
 
     def take(message: IncomingMessage) -> None:
         if message.topic.endswith("/poses"):
             arrived.set()
 
-    arguments = (MqttConfig(port=port), "#", take, lambda _: connected.set(), stop)
-    thread = threading.Thread(target=subscribe, args=arguments)
-    thread.start()
-    try:
-        connected.wait(LIMIT_S)
+    with listening(port, "#", take):
         yield arrived
-    finally:
-        stop.set()
-        thread.join()
 
 
 def parts(turns: int) -> dict[str, Spent]:

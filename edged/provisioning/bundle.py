@@ -96,7 +96,7 @@ def _secret_value(layer: Layer, key: Key, value: str, folder: Path | None) -> st
 
 
 def _is_pem(key: Key) -> bool:
-    return key in PEM_KEYS or (key[:1] == ("cameras",) and (key[0], "*", *key[2:]) in PEM_KEYS)
+    return key in PEM_KEYS or (*key[:1], "*", *key[2:]) in PEM_KEYS
 
 
 def _read_pem(layer: Layer, key: Key, name: str, folder: Path | None) -> str:
@@ -123,9 +123,8 @@ def bundle_layers(bundle: Bundle, root: Path, folder: Path) -> Layers:
     """
     values: Mapping[str, Any] = bundle.layer.values
     for key in filter(_is_pem, bundle.credentials):
-        path = (
-            folder / re.sub("[^A-Za-z0-9._-]", "_", dotted(key))[:MAX_NAME_CHARS]
-        )  # a camera's name is not checked yet
+        name = re.sub("[^A-Za-z0-9._-]", "_", dotted(key))  # a camera's name is not checked yet
+        path = folder / name[:MAX_NAME_CHARS]
         path.write_text(bundle.credentials[key])
         values = _with_value(values, key, str(path))
     sites = {path.name: file_layer(path) for path in site_files(root / ETC)}

@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,12 +20,9 @@ from typing import Any
 
 import psutil
 
-from edged.config.tables.mqtt import MqttConfig
-from edged.mqtt.incoming import IncomingMessage
-from edged.mqtt.subscribe import subscribe
 from edged.units import S_PER_MIN
 from tools.clip_images import clip_images
-from tools.mqtt_bench import mosquitto
+from tools.mqtt_bench import listening, mosquitto
 from tools.reports.writer import environment
 from tools.rtsp_server import encoded, serving
 from tools.soak import report
@@ -84,22 +80,8 @@ def daemon(configuration: Path) -> Iterator[subprocess.Popen[bytes]]:
 def collect_health(port: int) -> Iterator[list[dict[str, Any]]]:
     """Yield a list to which health messages are appended as they arrive."""
     healths: list[dict[str, Any]] = []
-    stop, ready = threading.Event(), threading.Event()
-
-    def on_health(arrived: IncomingMessage) -> None:
-        healths.append(json.loads(arrived.payload))
-
-    where = MqttConfig(port=port)
-    thread = threading.Thread(
-        target=subscribe, args=(where, "edged/soak/health", on_health, lambda *_: ready.set(), stop), daemon=True
-    )
-    thread.start()
-    ready.wait(STOP_S)
-    try:
+    with listening(port, "edged/soak/health", lambda arrived: healths.append(json.loads(arrived.payload))):
         yield healths
-    finally:
-        stop.set()
-        thread.join(STOP_S)
 
 
 def sample_process(process: subprocess.Popen[bytes], seconds: float) -> Iterator[Sample]:
