@@ -114,7 +114,9 @@ def test_requested_reboot_is_made_unless_the_device_has_just_booted(
     assert found["rebooted"]["tried"] is (found["rebooted"]["up_s"] >= 900)
 
 
-def test_version_that_the_fleet_wants_is_tried_again_when_the_unit_is_killed(found: dict[str, Any]) -> None:
+def test_version_that_the_fleet_wants_is_tried_again_however_often_the_unit_fails_or_is_killed(
+    found: dict[str, Any],
+) -> None:
     asked = dict(found["fleet_unit"])
     told = asked.pop("told")
     assert asked == {"trusted": 0, "stopped": 0, "waits": "active", "rests": "inactive", "asked_still": False}
@@ -154,6 +156,14 @@ def test_service_exposure_is_below_the_limit(unit: Path, analyze: str) -> None:
     command = [analyze, "security", "--offline=true", threshold, "--no-pager", str(DEPLOY / unit)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+@pytest.mark.parametrize("path", sorted(UNITS.glob("*.path")), ids=lambda path: path.stem)
+def test_unit_that_a_path_starts_is_tried_again_without_a_limit_while_its_request_is_there(path: Path) -> None:
+    (asked,) = re.findall(r"(?m)^(PathExists.*)$", path.read_text())
+    lines = path.with_suffix(".service").read_text().splitlines()
+    wanted = {"StartLimitIntervalSec=0", "Restart=on-failure", "RestartSec=60", f"Condition{asked}"}
+    assert wanted <= set(lines)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="capabilities are root's: run as root")
