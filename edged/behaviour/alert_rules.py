@@ -49,6 +49,15 @@ def _unknown_reason(observation: CameraObservation) -> str:
     return "nobody looks at the image: frames arrive, and none can be analysed; see `frames-failed` in health"
 
 
+def why_unseen(observation: CameraObservation) -> str:
+    """Why this observation cannot tell what happens before the camera."""
+    if observation.view == "lost":
+        return f"the camera is lost: {observation.reason or 'no frames'}"
+    if observation.view == "degraded":
+        return _degraded_reason(observation.degraded)
+    return "its source has ended" if observation.ended else _unknown_reason(observation)
+
+
 CAMERA_RULES = (
     AlertRule(
         kind="camera-lost",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from time import monotonic_ns
 from typing import Literal
 
-from edged.behaviour.alert_rules import RULES, AlertEvidence, AlertRule, rule_of_test
+from edged.behaviour.alert_rules import RULES, AlertEvidence, AlertRule, rule_of_test, why_unseen
 from edged.behaviour.types import CameraObservation
 from edged.units import NS_PER_S, S_PER_MIN, ns
 
@@ -35,6 +35,7 @@ class Alert:
     evidence: AlertEvidence | None = None
     published_ns: int = 0  # last time
     reminders: int = 0
+    unseen: str = ""  # why nobody can see at this stage whether the condition still holds
 
 
 class AlertMonitor:
@@ -48,6 +49,7 @@ class AlertMonitor:
         self._since_ns = None if alert is None else alert.since_ns  # None: the condition does not hold
         self._last_held_ns = 0 if alert is None else alert.since_ns + ns(alert.duration_s)
         self._clear_ns = 0  # for how long it was seen not to hold since it last held
+        self._cleared_ns = 0  # when it was last seen not to hold; CLOCK_MONOTONIC, as all times here
         self._told_ns: int | None = None  # the observation before this one; None: from it nothing could be told
         self.alert = alert  # None: not open
 
@@ -60,7 +62,8 @@ class AlertMonitor:
             self._last_held_ns, self._clear_ns = observation.t_ns, 0
             return self._open_or_remind(observation, self._since_ns)
         if holds is None:
-            return None
+            return self._remind_unseen(observation)
+        self._cleared_ns = observation.t_ns
         self._clear_ns += observation.t_ns - (observation.t_ns if before_ns is None else before_ns)
         at_once = self._rule.unbroken and self.alert is None
         if not at_once and self._clear_ns < ns(self._rule.close_after_s):
@@ -84,23 +87,39 @@ class AlertMonitor:
                 published_ns=observation.t_ns,
             )
             return self.alert
-        if self.alert.stage == "snoozed" and observation.t_ns >= self.alert.snoozed_until_ns:
+        if self._snooze_is_over(self.alert, observation.t_ns):
             return self.set_stage("open", observation.t_ns)
-        return self._remind(observation, self.alert)
-
-    def _remind(self, observation: CameraObservation, alert: Alert) -> Alert | None:
-        """The open alert once more with its present evidence, when the time for a reminder has come."""
-        wait_s = self._rule.remind_every_s
-        if alert.stage != "open" or wait_s is None or observation.t_ns - alert.published_ns < ns(wait_s):
+        if not self._reminder_is_due(self.alert, observation.t_ns):
             return None
-        self.alert = replace(
-            alert,
-            reason=self._rule.reason(observation),
-            evidence=self._rule.evidence(observation),
-            published_ns=observation.t_ns,
-            reminders=alert.reminders + 1,
-            duration_s=(observation.t_ns - alert.since_ns) / NS_PER_S,
-        )
+        reason, evidence = self._rule.reason(observation), self._rule.evidence(observation)
+        return self._remind(replace(self.alert, reason=reason, evidence=evidence), observation.t_ns, observation.t_ns)
+
+    def _remind_unseen(self, observation: CameraObservation) -> Alert | None:
+        """The alert that stays open as nobody can look: back from its snooze, or a reminder of what was seen last."""
+        if self.alert is None:
+            return None
+        if self._snooze_is_over(self.alert, observation.t_ns):
+            self.set_stage("open", observation.t_ns)
+        elif not self._reminder_is_due(self.alert, observation.t_ns, unseen_since_ns=self._cleared_ns):
+            return None
+        else:
+            self._remind(self.alert, observation.t_ns, self._last_held_ns)
+        return replace(self.alert, unseen=why_unseen(observation))
+
+    @staticmethod
+    def _snooze_is_over(alert: Alert, t_ns: int) -> bool:
+        return alert.stage == "snoozed" and t_ns >= alert.snoozed_until_ns
+
+    def _reminder_is_due(self, alert: Alert, t_ns: int, unseen_since_ns: int = 0) -> bool:
+        """What was seen not to hold must be unseen for as long as reminders are apart: one bad frame is no reason."""
+        wait_s = self._rule.remind_every_s
+        waited_ns = t_ns - max(alert.published_ns, unseen_since_ns)
+        return alert.stage == "open" and wait_s is not None and waited_ns >= ns(wait_s)
+
+    def _remind(self, alert: Alert, t_ns: int, held_ns: int) -> Alert:
+        """The open alert once more; its condition was last seen to hold at `held_ns`."""
+        duration_s = (held_ns - alert.since_ns) / NS_PER_S
+        self.alert = replace(alert, published_ns=t_ns, reminders=alert.reminders + 1, duration_s=duration_s)
         return self.alert
 
     def close(self, t_ns: int) -> Alert | None:
@@ -196,7 +215,7 @@ class AlertMonitors:
         return [alert_id for alert_id in waiting if self.acknowledge(alert_id, t_ns)]
 
     def snooze(self, alert_id: str, minutes: float, t_ns: int) -> bool:
-        """Publish it again after so many minutes if it still holds then. False: no such alert is open. Any thread."""
+        """Publish it again after so many minutes, unless it has ended. False: no such alert is open. Any thread."""
         return self._set_stage(alert_id, "snoozed", t_ns, t_ns + ns(minutes * S_PER_MIN))
 
     def snooze_all(self, camera: str, minutes: float, t_ns: int) -> list[str]:

@@ -73,7 +73,7 @@ def alert_message(headers: HeaderFactory, alert: Alert) -> schema.Alert:
         "severity": alert.rule.severity,
         "since_ts": headers.utc_ms(alert.since_ns),
         "duration_s": round(alert.duration_s),
-        "reason": alert.reason,
+        "reason": f"{alert.reason}; nobody can see it now: {alert.unseen}" if alert.unseen else alert.reason,
         "evidence": None if evidence is None else dict(evidence.values),
         "coverage": None if evidence is None else evidence.coverage,
         "reminders": alert.reminders,

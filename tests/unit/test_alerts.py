@@ -198,6 +198,58 @@ def test_alert_of_a_finding_does_not_close_while_nobody_can_look(blind: CameraOb
     assert [alert.stage for alert in alerts if alert.rule.kind == COLIC.kind][-1] == "closed"
 
 
+@pytest.mark.parametrize(
+    ("blind", "why"),
+    [
+        (DARK, "the image is dark and flat"),
+        (LOST, "the camera is lost: unplugged"),
+        (replace(UNKNOWN, connecting=True), "nobody looks at the image: the camera is still connecting"),
+        (replace(UNKNOWN, ended=True), "its source has ended"),
+    ],
+    ids=["dark", "lost", "connecting", "ended"],
+)
+def test_alert_is_published_again_while_nobody_can_look_and_says_why(blind: CameraObservation, why: str) -> None:
+    alerts = Published()
+    alerts.observe(S_PER_MIN, COLICKY)
+    alerts.observe(20 * S_PER_MIN, blind)
+    own = [alert for alert in alerts if alert.rule.kind == COLIC.kind]
+    assert [(alert.reminders, alert.unseen) for alert in own] == [(0, ""), (1, why), (2, why)]
+    assert all((alert.reason, alert.evidence) == (own[0].reason, own[0].evidence) for alert in own)
+    assert own[-1].duration_s == S_PER_MIN - 1  # it was seen to hold for so long
+    alerts.observe(10 * S_PER_MIN, COLICKY)
+    assert (alerts[-1].reminders, alerts[-1].unseen) == (3, "")
+    assert all(alert.unseen == "" for alert in alerts.monitors.open("stall"))
+
+
+def test_alert_that_has_paused_is_published_again_once_nobody_could_look_for_as_long_as_reminders_are_apart() -> None:
+    alerts = Published()
+    alerts.observe(S_PER_MIN, COLICKY)
+    alerts.observe(20 * S_PER_MIN, CLEAR)
+    alerts.observe(9 * S_PER_MIN, UNKNOWN)
+    assert [alert.reminders for alert in alerts if alert.rule.kind == COLIC.kind] == [0]
+    alerts.observe(S_PER_MIN, UNKNOWN)
+    assert [alert.reminders for alert in alerts if alert.rule.kind == COLIC.kind] == [0, 1]
+
+
+def test_acknowledged_alert_is_not_published_again_while_nobody_can_look() -> None:
+    alerts = Published()
+    alerts.observe(S_PER_MIN, COLICKY)
+    alerts.monitors.acknowledge(alerts[0].id, ns(alerts.t_s))
+    alerts.observe(60 * S_PER_MIN, replace(UNKNOWN, overdue=False))
+    assert alerts.stages == ["open", "acknowledged"]
+
+
+def test_snoozed_alert_is_back_after_its_time_while_nobody_can_look() -> None:
+    alerts = Published()
+    alerts.observe(S_PER_MIN, COLICKY)
+    alerts.monitors.snooze(alerts[0].id, 2, ns(alerts.t_s))
+    alerts.observe(2 * S_PER_MIN, DARK)
+    assert [(alert.stage, alert.unseen) for alert in alerts if alert.rule.kind == COLIC.kind] == [
+        *(("open", ""), ("snoozed", "")),
+        ("open", "the image is dark and flat"),
+    ]
+
+
 def test_faulty_frames_now_and_then_keep_no_alert_open() -> None:
     alerts = Published()
     alerts.observe(S_PER_MIN, COLICKY)

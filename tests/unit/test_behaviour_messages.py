@@ -171,3 +171,16 @@ def test_alert_has_its_id_begin_duration_and_evidence(headers: HeaderFactory) ->
         "coverage": 0.9,
         "reminders": 2,
     }
+
+
+def test_reminder_of_an_alert_that_nobody_can_see_says_so(headers: HeaderFactory) -> None:
+    alert = Alert(
+        id="e1",
+        camera="stall",
+        rule=CAMERA_RULES[0],
+        stage="open",
+        since_ns=0,
+        reason="rolled",
+        unseen="the image is dark",
+    )
+    assert alert_message(headers, alert)["reason"] == "rolled; nobody can see it now: the image is dark"
