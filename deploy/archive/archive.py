@@ -2,8 +2,8 @@
 """A worker that takes states, totals and alerts of all boxes from a NATS cluster into PostgreSQL, each once.
 
 As many as wanted run beside each other, on any machines: they share three queues, which the cluster keeps meanwhile.
-A message is acknowledged once its row is committed; one that is delivered again has an id that is there already. With
-`--poses DIR`, poses too, some of them, into Parquet files.
+A message is acknowledged once its row is committed; one that is delivered again has an id that its device had already.
+With `--poses DIR`, poses too, some of them, into Parquet files.
 """
 
 from __future__ import annotations

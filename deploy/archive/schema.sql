@@ -1,13 +1,14 @@
 -- What archive.py writes: psql DATABASE -f schema.sql. Can be repeated.
 
--- Every message once: `id` is that of the message, the same in a repeated delivery.
+-- Every message once: `id` is the device's for the message, the same in a repeated delivery.
 CREATE TABLE IF NOT EXISTS state (
-    id text PRIMARY KEY,
+    id text NOT NULL,
     device text NOT NULL,
     camera text NOT NULL,
     ts timestamptz NOT NULL, -- by the clock of the device, which may be wrong
     body jsonb NOT NULL,
-    arrived timestamptz NOT NULL DEFAULT now()
+    arrived timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (device, id)
 );
 CREATE TABLE IF NOT EXISTS daily (LIKE state INCLUDING ALL);
 CREATE TABLE IF NOT EXISTS alert (LIKE state INCLUDING ALL);
@@ -16,9 +17,23 @@ ALTER TABLE state ADD COLUMN IF NOT EXISTS arrived timestamptz NOT NULL DEFAULT 
 ALTER TABLE daily ADD COLUMN IF NOT EXISTS arrived timestamptz NOT NULL DEFAULT now();
 ALTER TABLE alert ADD COLUMN IF NOT EXISTS arrived timestamptz NOT NULL DEFAULT now();
 DROP INDEX IF EXISTS state_by_age;
+DROP INDEX IF EXISTS alert_of_camera;
+DO $$
+DECLARE
+    one record;
+BEGIN
+    FOR one IN
+        SELECT conrelid::regclass AS kind, conname AS name FROM pg_constraint
+        WHERE conrelid IN ('state'::regclass, 'daily'::regclass, 'alert'::regclass)
+        AND contype = 'p' AND cardinality(conkey) = 1 -- `id` alone: two devices may have the same
+    LOOP
+        EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I, ADD PRIMARY KEY (device, id)', one.kind, one.name);
+    END LOOP;
+END
+$$;
 CREATE INDEX IF NOT EXISTS state_of_camera ON state (device, camera, ts DESC);
 CREATE INDEX IF NOT EXISTS daily_of_camera ON daily (device, camera, (body ->> 'date'), ts DESC);
-CREATE INDEX IF NOT EXISTS alert_of_camera ON alert ((body ->> 'alert_id'), ts DESC);
+CREATE INDEX IF NOT EXISTS alert_of_device ON alert (device, (body ->> 'alert_id'), ts DESC);
 CREATE INDEX IF NOT EXISTS state_by_arrival ON state (arrived);
 
 -- What could not be read, to be looked at.
@@ -38,11 +53,11 @@ ORDER BY device, camera, body ->> 'date', (body ->> 'closed')::boolean DESC, ts 
 
 -- Each alert as it is now. A closed one stays closed.
 CREATE OR REPLACE VIEW alert_now AS
-SELECT DISTINCT ON (body ->> 'alert_id')
+SELECT DISTINCT ON (device, body ->> 'alert_id')
     body ->> 'alert_id' AS alert_id, device, camera, ts, body ->> 'event_type' AS event_type, body ->> 'stage' AS stage,
     body ->> 'severity' AS severity, body ->> 'reason' AS reason, body
 FROM alert
-ORDER BY body ->> 'alert_id', body ->> 'stage' IS NOT DISTINCT FROM 'closed' DESC, ts DESC;
+ORDER BY device, body ->> 'alert_id', body ->> 'stage' IS NOT DISTINCT FROM 'closed' DESC, ts DESC;
 
 -- Retention, for a nightly `SELECT forget(90);`: states are kept for so many days after they arrived, of each day its last
 -- message only once it is over, alerts and days for good. Returns the number of rows that went.

@@ -24,7 +24,9 @@ from tools.fleet.nats import NatsCluster
 pytest.importorskip("psycopg", reason="install edged[archive]")
 pytest.importorskip("nats", reason="install edged[archive]")
 
-from tools.fleet.archive import ARCHIVE, SERVERS, Database, Workers, body, check_retention, connect
+import psycopg
+
+from tools.fleet.archive import ARCHIVE, KINDS, SERVERS, Database, Workers, body, check_retention, connect
 
 BEGIN = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
 pytestmark = [
@@ -163,6 +165,37 @@ def check_clocks_and_types(database: Database) -> None:
     database.execute("UPDATE daily SET arrived = arrived - interval '3 days' WHERE device = 'odd'")
     database.execute("SELECT forget(90)")
     assert database.execute("SELECT id FROM daily WHERE camera = 'c-4500'") == [("9001",)]
+
+
+def test_tables_of_an_earlier_version_keep_their_rows_and_take_the_same_id_of_another_device(
+    database: Database,
+) -> None:
+    database.execute("CREATE DATABASE earlier")
+    url = database.url.removesuffix("postgres") + "earlier"
+    columns = (
+        "id text PRIMARY KEY, device text NOT NULL, camera text NOT NULL, ts timestamptz NOT NULL, body jsonb NOT NULL"
+    )
+    store = runpy.run_path(str(ARCHIVE / "archive.py"))["store"]
+    data = json.dumps(body(1, BEGIN))
+
+    async def upgrade() -> list[list[tuple[object, ...]]]:
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            for kind in KINDS:
+                await connection.execute(f"CREATE TABLE {kind} ({columns})")
+                await connection.execute(f"INSERT INTO {kind} VALUES ('id-1', 'box-1', 'a', now(), %s)", (data,))
+            for _ in range(2):
+                await connection.execute((ARCHIVE / "schema.sql").read_text().encode())
+            for kind in KINDS:
+                subjects = [f"edged.{device}.cam.a.{kind}" for device in ("box-1", "box-2", "box-2")]
+                await store(
+                    connection, kind, [SimpleNamespace(subject=subject, data=data.encode()) for subject in subjects]
+                )
+            return [
+                await (await connection.execute(f"SELECT device FROM {table} ORDER BY device")).fetchall()
+                for table in (*KINDS, "alert_now")
+            ]
+
+    assert asyncio.run(upgrade()) == [[("box-1",), ("box-2",)]] * 4
 
 
 def test_poses_that_cannot_be_read_do_not_spoil_the_file_of_the_others(
