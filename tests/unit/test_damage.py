@@ -145,6 +145,25 @@ def test_gap_in_a_steady_rate_damages_where_nothing_better_is_known(codec: str, 
     assert got == [mark == "x" for mark in want]
 
 
+@pytest.mark.parametrize(
+    ("codec", "corrupt", "want"),
+    [
+        pytest.param("h264", 3, "...xx....", id="a picture, and those that refer to it"),
+        pytest.param("h264", 5, ".....xxxx", id="a key frame"),
+        pytest.param("mjpeg", 3, "...x.....", id="no references"),
+    ],
+)
+def test_picture_that_the_decoder_marks_damages_until_the_key_frame(codec: str, corrupt: int, want: str) -> None:
+    packets = [timed(b"x", n, key=n in (0, 5), corrupt=n == corrupt) for n in range(9)]
+    tracker = DamageTracker(Codec(codec), transport=True)
+    found = []
+    for packet, frame in zip(numbered(["K", 1, 2, 3, 4, "K", 1, 2, 3]), packets, strict=True):
+        tracker.on_packet(packet)  # whole, as the parser sees it
+        tracker.on_frame(frame)
+        found.append(tracker.is_damaged(frame, time_ns(frame)))
+    assert found == [mark == "x" for mark in want]
+
+
 def test_gap_in_an_uneven_rate_is_no_loss() -> None:
     uneven = [timed(b"x", pts, key=pts == 0) for pts in (0, 4, 9, 12, 20, 22, 29, 31, 40, 41, 60, 64)]
     assert not any(damaged(Codec("vp8"), uneven))

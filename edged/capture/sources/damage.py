@@ -26,7 +26,8 @@ class DamageTracker:
         self.losses = 0
         self._frame_numbers = FrameNumbers(codec.extradata) if codec.name == "h264" else None
         self._pictures = self._gaps = 0  # by their numbers, since the latest key frame
-        self._by_time = not codec.codec.intra_only and transport and codec.name not in CHECKED_OTHERWISE
+        self._intra_only = codec.codec.intra_only  # a picture refers to no other
+        self._by_time = not self._intra_only and transport and codec.name not in CHECKED_OTHERWISE
         self._intervals: deque[int] = deque(maxlen=STEADY_INTERVALS)
         self._last_ns: int | None = None  # of the packet before
         self._since_ns: int | None = None  # pictures from here on are damaged …
@@ -55,16 +56,21 @@ class DamageTracker:
 
     def on_frame(self, frame: Any) -> None:
         """Before `is_damaged` is asked about the frame, or about one made of it."""
+        at_ns = time_ns(frame)
         if frame.is_corrupt:
-            if not self.is_damaged(frame, time_ns(frame)):
-                self.on_loss(time_ns(frame))
+            if not (self._intra_only or self._follows_loss(at_ns)):
+                self.on_loss(at_ns)
         elif self._open_end and frame.key_frame:
             self._open_end = False
 
     def is_damaged(self, frame: Any, at_ns: int | None) -> bool:
         """Whether the frame, shown at `at_ns`, shows something else than the camera saw."""
+        return bool(frame.is_corrupt) or self._follows_loss(at_ns)
+
+    def _follows_loss(self, at_ns: int | None) -> bool:
+        """Whether what is shown at `at_ns` was lost, or refers to what was."""
         if at_ns is None or self._since_ns is None:
-            return self._open_end or bool(frame.is_corrupt)
+            return self._open_end
         if self._until_ns is not None and at_ns >= self._until_ns:
             self._since_ns = self._until_ns = None
         return self._since_ns is not None and at_ns >= self._since_ns
