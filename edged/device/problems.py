@@ -11,7 +11,7 @@ from typing import Any
 
 from edged.config.certificates import expiry
 from edged.mqtt.duplicate_id import OTHER_ID, REPEATED_AFTER
-from edged.mqtt.message_limits import NO_RETAIN, QOS_0_ONLY, UNVERIFIED
+from edged.mqtt.message_limits import NO_RETAIN, NO_RIGHT, QOS_0_ONLY, UNVERIFIED
 from edged.runtime.threads import Trouble
 
 Body = Mapping[str, Any]
@@ -127,7 +127,8 @@ def broker_problems(mqtt: Body) -> Iterator[Problem]:
         yield Problem("broker-qos-0", "broker", QOS_0_ONLY)
     if topics := mqtt.get("refused_topics"):
         detail = "; ".join(f"{topic}: {reason}" for topic, reason in topics.items())
-        yield Problem("topics-refused", "broker", f"{detail}; give this client the right to write there")
+        cure = "; give this client the right to write there" if set(topics.values()) & set(NO_RIGHT) else ""
+        yield Problem("topics-refused", "broker", detail + cure)
     if sizes := mqtt.get("too_large"):
         detail = ", ".join(f"{topic} ({size} bytes)" for topic, size in sizes.items())
         limit = f" over about {mqtt['max_message_bytes']} bytes" if mqtt["max_message_bytes"] else ""

@@ -177,7 +177,12 @@ class MqttHealth(TypedDict):
     max_message_bytes: Annotated[
         int | None, field("Largest payload with its topic that the broker takes, told by it or learned; null: unknown.")
     ]
-    short_connections: Annotated[int, field("Connections in a row that lasted less than half a minute.", ge=0)]
+    short_connections: Annotated[
+        int,
+        field(
+            "Connections in a row that lasted less than half a minute, and whose end the broker did not explain.", ge=0
+        ),
+    ]
     other_device: Annotated[str | None, field("Another device that uses this device's id, in words; null: none.")]
     reconnects: Annotated[int, field("Connections after the first, since start.", ge=0)]
     accepted: Annotated[int, field("accepted = published + expired + dropped + failed + waiting.", ge=0)]

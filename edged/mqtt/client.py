@@ -248,6 +248,8 @@ class MqttBus:
             self._duplicates.not_short()
         else:
             self._delivery.forget_limits()
+            if connection.explained:
+                self._duplicates.explained()
         self._persistent.disconnected()
         self._retained_check.disconnected()
         self._send_queue.requeue(message for message in connection.in_flight if message.store_id is None)
@@ -371,8 +373,10 @@ class MqttBus:
         if other is not None or isinstance(error, SessionTakenOver):
             named = f" ({other})" if other else ""
             return DuplicateId(f"{error}: another device has device.id {self._device} too{named}; {OTHER_ID}")
-        reason = f"the network is bad, or another device has device.id {self._device} too"
-        return RepeatedDisconnect(f"{error}, soon after connecting, for the {REPEATED_AFTER}th time in a row: {reason}")
+        text = f"{error}; soon after connecting, for the {REPEATED_AFTER}th time in a row"
+        if self._duplicates.short_connections:
+            text += f": the network is bad, or another device has device.id {self._device} too"
+        return RepeatedDisconnect(text)
 
     def _take_next(self, error: Exception) -> None:
         """Try the other MQTT version next, else the next node; one error of a kind is logged until it is over."""

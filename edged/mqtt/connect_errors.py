@@ -31,6 +31,11 @@ CURES = {  # of a refused CONNECT
     "Use another server": "set mqtt.host to the broker's new address",
     "Server moved": "set mqtt.host to the broker's new address",
 }
+ENDED_CURES = CURES | {  # of a connection that the broker ended
+    "Message rate too high": "lower fps of the cameras, or raise the broker's limit",
+    "Connection rate exceeded": "raise the broker's limit",
+    "Administrative action": "somebody, or a rule, ended it at the broker",
+}
 
 
 def address(broker: MqttConfig) -> str:
@@ -40,6 +45,12 @@ def address(broker: MqttConfig) -> str:
 def reason_code(reason: str) -> str:
     """A reason as the code of an error: `not-authorized`."""
     return reason.lower().replace(" ", "-")
+
+
+def ended(reason: str) -> str:
+    """For a connection that the broker ended with this reason, and what to do."""
+    cure = ENDED_CURES.get(reason)
+    return f"ended by the broker: {reason}" + (f"; {cure}" if cure else "")
 
 
 def refused(broker: MqttConfig, version: str, reason: str) -> BrokerLost:

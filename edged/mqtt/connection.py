@@ -104,6 +104,7 @@ class MqttConnection:
         self._connack: ReasonCode | None = None
         self._end_reason: str | None = None  # why the connection ended
         self._error_type: type[BrokerLost] = BrokerLost  # to raise then
+        self.explained = False  # the broker said why, and not that it is for another client of this id
         self._unacked: dict[int, OutgoingMessage] = {}
         self._unconfirmed: deque[OutgoingMessage] = deque(maxlen=MAX_UNCONFIRMED)
         self._unwritten: tuple[OutgoingMessage, MQTTMessageInfo] | None = None
@@ -272,11 +273,13 @@ class MqttConnection:
         name = reason.getName()
         by_broker = flags.is_disconnect_packet_from_server or name == "Keep alive timeout"
         of_message = name in MESSAGE_REASONS
-        text = f"{CUT_OFF}: {reason}" if of_message else f"ended by the broker: {reason}" if by_broker else CUT_OFF
+        text = f"{CUT_OFF}: {reason}" if of_message else connect_errors.ended(name) if by_broker else CUT_OFF
         self._end_reason = self._end_reason or text
         if by_broker and not of_message and name not in TRANSIENT_REASONS:
             self._error_type = ConnectionRefused
-        if name == "Session taken over":
+        taken_over = name == "Session taken over"
+        self.explained |= flags.is_disconnect_packet_from_server and not taken_over
+        if taken_over:
             self._error_type = SessionTakenOver
 
     def _handle_puback(

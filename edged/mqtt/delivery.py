@@ -19,7 +19,7 @@ from edged.mqtt.connection import MqttConnection, Refusal
 from edged.mqtt.echo_check import EchoCheck, EchoResult
 from edged.mqtt.held_messages import SendResult
 from edged.mqtt.incoming import IncomingMessage
-from edged.mqtt.message_limits import UNVERIFIED, MessageLimits, size_bytes
+from edged.mqtt.message_limits import NO_RIGHT, NOT_RETURNED, TOO_LARGE, UNVERIFIED, MessageLimits, size_bytes
 from edged.mqtt.send_queue import OutgoingMessage
 from edged.mqtt.v5 import PACKET_OVERHEAD_BYTES
 from edged.runtime.lru import LruDict
@@ -31,8 +31,10 @@ FIRST_PROBE_S = 2.0  # after the first message of a connection
 RETRY_REFUSED_S = 15.0  # what is not stored on disk and was refused is sent again after this
 FORGET_REFUSED_S = 300.0  # a topic that is not tried again for so long: what is sent once is no problem for ever
 MAX_LISTED = 8  # topics in `health`
-SIZE_CURES = {"Packet too large": "packet too large; raise the broker's limit of message size"}
-NOT_RETURNED = "acknowledged, but not sent to subscribers"
+SIZE_REASONS = {  # of a message that is set aside, in words
+    "Packet too large": "packet too large; raise the broker's limit of message size",
+    TOO_LARGE: TOO_LARGE,
+}
 
 OnResult = Callable[[OutgoingMessage, SendResult], None]
 
@@ -212,18 +214,20 @@ class Delivery:
     def _put_aside(self, message: OutgoingMessage, reason: str) -> None:
         self.refusals += 1
         size = size_bytes(message)
+        if reason not in SIZE_REASONS:
+            self._refused[message.topic] = RefusedTopic(reason, time.monotonic())
+            self._log_once(message.topic, "refused", f"%s, {size} bytes, is not sent: {reason}")
+            return
         self._set_aside[message.topic] = max(size, self._set_aside.get(message.topic, 0))
         limit = "" if self._max_bytes is None else f", the limit is about {self._max_bytes}"
-        self._log_once(
-            message.topic, "too large", f"%s, {size} bytes{limit}, is not sent: {SIZE_CURES.get(reason, reason)}"
-        )
+        self._log_once(message.topic, "too large", f"%s, {size} bytes{limit}, is not sent: {SIZE_REASONS[reason]}")
 
     def _refuse(self, topic: str, reason: str) -> None:
         """Count every refusal, log each topic once."""
         self.refusals += 1
         self._refused[topic] = RefusedTopic(reason, time.monotonic())
         self._retry_s = min(self._retry_s, time.monotonic() + RETRY_REFUSED_S)
-        hint = f"; {self._grant}" if reason in ("Not authorized", NOT_RETURNED) else ""
+        hint = f"; {self._grant}" if reason in NO_RIGHT else ""
         self._log_once(topic, "refused", f"%s was refused: {reason}{hint}")
 
     def _taken_again(self, topic: str) -> None:

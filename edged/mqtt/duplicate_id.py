@@ -32,7 +32,7 @@ class DuplicateIdDetector:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self.short_connections = 0  # in a row
+        self._short = self._explained = 0  # connections in a row; those of them whose end the broker explained
         self._other: str | None = None
         self._seen_s = 0.0  # when it was last seen
         self._own: dict[bytes, None] = {}  # digests of our own `info`
@@ -44,17 +44,26 @@ class DuplicateIdDetector:
         """What is known of it; None: there is no sign of one."""
         return self._other if self._clock() - self._seen_s < FORGET_S else None
 
+    @property
+    def short_connections(self) -> int:
+        """Connections in a row that did not last, without a reason of the broker's."""
+        return self._short - self._explained
+
     def connected(self) -> None:
-        self.short_connections += 1
+        self._short += 1
         self._looked = False
 
     def lasted(self) -> None:
         """The connection is stable."""
-        self.short_connections = 0
+        self._short = self._explained = 0
 
     def not_short(self) -> None:
         """This connection ended for another reason."""
-        self.short_connections = max(0, self.short_connections - 1)
+        self._short = max(self._explained, self._short - 1)
+
+    def explained(self) -> None:
+        """The broker has said why it ended this connection, and not that another device has our id."""
+        self._explained = min(self._short, self._explained + 1)
 
     def sent_info(self, payload: bytes, *, arrived: bool) -> None:
         self._own_arrived |= arrived
@@ -73,7 +82,7 @@ class DuplicateIdDetector:
     @property
     def repeated(self) -> bool:
         """Whether connections end soon, again and again: to be made seldom, for two devices would take turns."""
-        return self.short_connections >= REPEATED_AFTER or self.other_device is not None
+        return self._short >= REPEATED_AFTER or self.other_device is not None
 
 
 def describe(info: bytes) -> str:

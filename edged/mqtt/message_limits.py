@@ -17,6 +17,11 @@ NO_RETAIN = "it keeps no messages: who subscribes later sees nothing until it ch
 QOS_0_ONLY = "it knows QoS 0 only: a message may be lost on the way"
 UNVERIFIED = "nothing that is sent comes back, which with this broker is the only sign of arrival; alerts stay on disk"
 
+NOT_RETURNED = "acknowledged, but not sent to subscribers"
+NO_RIGHT = ("Not authorized", NOT_RETURNED)  # reasons of a refusal that a right cures
+TOO_LARGE = "a message so large is dropped, or ends the connection; raise the broker's limit of message size"
+ENDS_CONNECTION = "a message on this topic ended the connection each time; give this client the right to write there"
+
 MAX_CUTS = 2  # connections that a message may end; one, once the broker is known to have a limit of size
 MAX_CUTS_IF_DOUBTFUL = 4  # if its topic was taken before, or nothing ever was: the network is likelier
 MIN_SIZE_LIMIT = 1024  # bytes; a smaller message is not refused for its size
@@ -83,8 +88,8 @@ class MessageLimits:
     def reason(self, message: OutgoingMessage) -> str:
         """Why a message is not sent."""
         if self.max_bytes is not None and size_bytes(message) >= self.max_bytes:
-            return "a message so large is dropped, or ends the connection; raise the broker's limit of message size"
-        return "a message on this topic ended the connection each time; give this client the right to write there"
+            return TOO_LARGE
+        return ENDS_CONNECTION
 
     def _suspicious(self, message: OutgoingMessage) -> bool:
         """Whether the message may well end a connection: none of its topic, about as large, was taken."""

@@ -16,7 +16,7 @@ CURES = {
     "id-in-use": "Give one of the two devices another device.id.",
     "broker-no-retain": "Have the broker keep retained messages.",
     "broker-qos-0": "Have the broker allow QoS 1.",
-    "topics-refused": "Give this box the right to write and read below its own topic at the broker.",
+    "topics-refused": "Give this box the right to write and read below its topic at the broker, or see why it refuses.",
     "message-too-large": "Raise the broker's limit of message size, or lower commands.snapshot_max_kb.",
     "delivery-unverified": "Let this box read its own topics, or use MQTT 5.",
     "camera-lost": "Look at its cable, its power and its address; then restart the camera here.",

@@ -91,6 +91,28 @@ def test_refused_subscription_calls_its_callback(unwilling: int) -> None:
     assert deaf == ["cmd/+"]
 
 
+@pytest.mark.parametrize(
+    ("reason", "explained", "words"),
+    [
+        pytest.param(0x96, True, "Message rate too high; lower fps", id="rate"),
+        pytest.param(0x8E, False, "Session taken over", id="taken over"),
+        pytest.param(None, False, "connection lost", id="no word"),
+    ],
+)
+def test_reason_with_which_a_broker_leaves_is_told(reason: int | None, explained: bool, words: str) -> None:
+    def serve(client: socket.socket) -> None:
+        client.recv(1000)
+        client.sendall(b"\x20\x03\x00\x00\x00" + (b"" if reason is None else bytes([0xE0, 1, reason])))
+
+    with tcp_server(serve) as port:
+        link = MqttConnection(MqttConfig(port=port), "5", client_id="box")
+        link.open()
+        with pytest.raises(BrokerLost, match=words):
+            until(lambda: link.poll(0.05))
+        link.abandon()
+    assert link.explained == explained
+
+
 def pose(topic: str) -> OutgoingMessage:
     return OutgoingMessage(topic=topic, payload=b"", spec=topics.POSES, queued_ns=time.monotonic_ns())
 

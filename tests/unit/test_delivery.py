@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -65,3 +66,13 @@ def test_refused_subscription_is_tried_again_later(
     broker.on_subscribed("edged/box/command", REFUSED)
     assert broker.check() == {"edged/box/command"}
     assert not broker.refused_subscriptions
+
+
+def test_message_that_is_refused_for_ever_is_called_too_large_only_for_its_size(broker: Delivery) -> None:
+    broker.on_result(PICTURE, Refusal(reason="Payload format invalid", permanent=True))
+    assert (broker.stats["refused_topics"], broker.stats["too_large"]) == (
+        {PICTURE.topic: "Payload format invalid"},
+        {},
+    )
+    broker.on_result(replace(PICTURE, topic="edged/box/health"), Refusal(reason="Packet too large", permanent=True))
+    assert list(broker.stats["too_large"]) == ["edged/box/health"]

@@ -64,6 +64,17 @@ def test_connections_that_end_soon_are_repeated_unless_a_message_ended_them() ->
     assert detector.repeated
 
 
+def test_connections_whose_end_the_broker_explains_are_made_seldom_and_are_no_sign_of_another_device() -> None:
+    detector = DuplicateIdDetector()
+    for _ in range(REPEATED_AFTER):
+        detector.connected()
+        detector.explained()
+    assert detector.repeated
+    assert detector.short_connections == 0
+    detector.connected()
+    assert detector.short_connections == 1
+
+
 def test_foreign_info_is_described_as_a_program() -> None:
     assert describe(b"\xff") == describe(b"[1]") == "another program"
     assert describe(b'{"cameras":3}') == "cameras: none"

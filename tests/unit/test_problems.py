@@ -133,6 +133,7 @@ WELL = {
         ({"retain_available": False}, "broker-no-retain", "subscribes later"),
         ({"max_qos": 0}, "broker-qos-0", "lost"),
         ({"refused_topics": {"a/alert": "Not authorized"}}, "topics-refused", "a/alert: Not authorized"),
+        ({"refused_topics": {"a/alert": "Quota exceeded"}}, "topics-refused", "a/alert: Quota exceeded"),
         ({"too_large": {"a/health": 2300}, "max_message_bytes": 1744}, "message-too-large", "a/health (2300 bytes)"),
         ({"unverified": True}, "delivery-unverified", "on disk"),
     ],
