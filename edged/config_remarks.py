@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from edged.behaviour.horse.polygons import contains, distance_to_edges
-from edged.behaviour.horse.thresholds import THRESHOLDS
+from edged.behaviour.horse.thresholds import Behaviours, Gait
 from edged.config.partial import PartialConfig
 from edged.config.tables.camera import CameraConfig
 from edged.config.tables.down import MIN_OBSERVATIONS
@@ -33,8 +33,8 @@ ZONES = ("feeder", "hay", "water")  # the names that configurations and entities
 TLS_PORT = 8883
 AS_ROOT = "use sudo; the service gets it after systemctl daemon-reload and a restart"
 PEM = "-----BEGIN "  # in a file for `edged provision`, a certificate may be text
-BEHAVIOUR_HZ = THRESHOLDS.behaviours.min_rate_hz
-GAIT_HZ = THRESHOLDS.gait.min_rate_hz
+BEHAVIOUR_HZ = Behaviours.min_rate_hz
+GAIT_HZ = Gait.min_rate_hz
 LIVE_ONLY = ("username", "password", "format", "open_timeout_s", "frame_timeout_s", "retry_max_s")
 TLS_ONLY = ("ca", "tls_verify", "tls_server_name")
 FILES_ONLY = ("realtime", "loop")

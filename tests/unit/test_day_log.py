@@ -11,7 +11,7 @@ import pytest
 
 from edged.behaviour.horse.behaviours import BoutDetector
 from edged.behaviour.horse.day_log import DayLog, MinuteCode, RollingCounts, StallDay
-from edged.behaviour.horse.thresholds import THRESHOLDS, Bout
+from edged.behaviour.horse.thresholds import Bout, Habit
 
 AT = datetime(2027, 1, 20, 2, 30).astimezone()
 
@@ -115,7 +115,7 @@ def test_day_log_keeps_two_weeks_and_ignores_a_clock_set_back() -> None:
     log = DayLog([])
     for number in range(1, 31):
         log.today(f"2027-01-{number:02}")
-    assert len(log.days) == THRESHOLDS.habit.max_days + 1
+    assert len(log.days) == Habit.max_days + 1
     assert log.today("1970-01-01").date == "2027-01-30"
 
 

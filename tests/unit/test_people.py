@@ -7,11 +7,9 @@ import math
 import pytest
 
 from edged.behaviour.horse.people import PersonPresence
-from edged.behaviour.horse.thresholds import THRESHOLDS
+from edged.behaviour.horse.thresholds import People as T
 from edged.frame import TrackedSubject
 from tests.support.stall import subject
-
-T = THRESHOLDS.people
 
 
 def person(x: float, *, number: int = 1, detected: bool = True) -> TrackedSubject:

@@ -11,7 +11,7 @@ import pytest
 from edged.behaviour.horse.day_log import DayLog, RollingCounts
 from edged.behaviour.horse.rules import Mask, StallFacts, StallRule, evaluate, load_rules
 from edged.behaviour.horse.stall_monitor import StallMonitor
-from edged.behaviour.horse.thresholds import THRESHOLDS
+from edged.behaviour.horse.thresholds import Stall
 from edged.behaviour.types import Finding
 from edged.config.tables.stall import StallConfig
 from tests.support.stall import result, subject
@@ -149,7 +149,7 @@ def test_stall_with_a_person_has_no_finding_until_ten_minutes_after() -> None:
     suppressed = [second for second, finding in enumerate(found) if not finding]
     assert found[0]
     assert suppressed[0] == pytest.approx(110, abs=10)
-    assert len(suppressed) == pytest.approx(THRESHOLDS.stall.person_pause_s + 30, abs=20)
+    assert len(suppressed) == pytest.approx(Stall.person_pause_s + 30, abs=20)
     assert found[-1]
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from edged.behaviour.horse.nan_stats import nan_median
-from edged.behaviour.horse.thresholds import THRESHOLDS, Bout
+from edged.behaviour.horse.thresholds import Behaviours as T
+from edged.behaviour.horse.thresholds import Bout
 from edged.frame import F64
 
-T = THRESHOLDS.behaviours
 STD_PER_MAD = 1.48  # standard deviation of a normal distribution over its median absolute deviation
 
 

@@ -10,9 +10,7 @@ import numpy as np
 from edged.behaviour.horse.features import PoseFeatures
 from edged.behaviour.horse.ground_plane import BodySize, GroundPlane
 from edged.behaviour.horse.posture import classify_posture
-from edged.behaviour.horse.thresholds import THRESHOLDS
-
-T = THRESHOLDS.body_size
+from edged.behaviour.horse.thresholds import BodySizes as T
 
 
 class BodySizeEstimator:

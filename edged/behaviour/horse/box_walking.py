@@ -9,10 +9,9 @@ import numpy as np
 
 from edged.behaviour.horse.behaviours import last_position
 from edged.behaviour.horse.features import FeatureWindow
-from edged.behaviour.horse.thresholds import THRESHOLDS
+from edged.behaviour.horse.thresholds import BoxWalking as T
 from edged.frame import F64
 
-T = THRESHOLDS.box_walking
 MAX_PERIOD_S = 1.5  # mean time between two places of a route; longer: the horse was not observed for a while
 
 

@@ -18,13 +18,12 @@ import numpy as np
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import NotRequired, TypedDict
 
-from edged.behaviour.horse.thresholds import THRESHOLDS
+from edged.behaviour.horse.thresholds import Habit as T
 from edged.behaviour.local_day import ONE_DAY, Amount, IsoDate, day_minutes
 from edged.behaviour.types import HeadHeight, Posture
 from edged.frame import U8
 from edged.units import S_PER_MIN
 
-T = THRESHOLDS.habit
 HOURS, MINUTES = 24, 24 * 60  # of most days
 DAY_MINUTES = (MINUTES - 60, MINUTES + 60)  # of the shortest and the longest, when the clock changes
 MAX_HOUR_S = 3660.0  # an hour with more was there twice

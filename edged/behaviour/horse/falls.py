@@ -10,10 +10,9 @@ import numpy as np
 from edged.behaviour.horse.behaviours import find_fall, is_stationary, last_position, trunk_sank
 from edged.behaviour.horse.features import FeatureWindow
 from edged.behaviour.horse.nan_stats import nan_median
-from edged.behaviour.horse.thresholds import THRESHOLDS
+from edged.behaviour.horse.thresholds import Behaviours
+from edged.behaviour.horse.thresholds import Horse as T
 from edged.frame import F64
-
-T = THRESHOLDS.horse
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +46,7 @@ class FallDetector:
                 continue
             if trunk_sank(window.t_s, window.trunk_centre, window.trunk_length, t_s):
                 self._last_fall_s = t_s
-                before = window.t_s < t_s - THRESHOLDS.behaviours.fall_s / 2
+                before = window.t_s < t_s - Behaviours.fall_s / 2
                 trunk_px = window.body_length_px * last_position(window.trunk_centre[before])
                 return Fall(t_s, leg, nan_median(_last_three(heights[before])), trunk_px)
         return None

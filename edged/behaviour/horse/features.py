@@ -26,10 +26,9 @@ from edged.behaviour.horse.keypoints import (
     KeypointObservation,
 )
 from edged.behaviour.horse.nan_stats import nan_mean, nan_median
-from edged.behaviour.horse.thresholds import THRESHOLDS
+from edged.behaviour.horse.thresholds import Features as T
 from edged.frame import F64
 
-T = THRESHOLDS.features
 TRUNK_ENDS = (NECK, NECK, TAIL, TAIL)  # of the trunk line, nearest to each leg
 HISTORY_S = 12.0
 MAX_ROWS = 512  # 12 s at 40 Hz

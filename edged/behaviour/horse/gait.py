@@ -20,12 +20,11 @@ from edged.behaviour.horse.features import extract_features
 from edged.behaviour.horse.ground_plane import BodySize
 from edged.behaviour.horse.keypoints import KeypointObservation
 from edged.behaviour.horse.nan_stats import nan_median
-from edged.behaviour.horse.thresholds import THRESHOLDS
+from edged.behaviour.horse.thresholds import Gait as T
 from edged.behaviour.local_day import ONE_DAY, IsoDate
 from edged.frame import F64, FrameResult
 from edged.units import NS_PER_S
 
-T = THRESHOLDS.gait
 TREND_FIELDS = ("stride_hz", "body_lengths_per_s", "fore_ratio", "hind_ratio")
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 
 from edged.behaviour.horse.polygons import XY, contains, distance_to_edges, distance_to_segment, sides
-from edged.behaviour.horse.thresholds import THRESHOLDS
+from edged.behaviour.horse.thresholds import Stall as T
 from edged.config.tables.stall import StallConfig
 
-T = THRESHOLDS.stall
 XYXY = tuple[float, float, float, float]
 
 

@@ -17,12 +17,11 @@ import numpy as np
 from edged.behaviour.horse.keypoints import HOOVES, NECK, NOSE, OPPOSITE_ROOTS, ROOTS, TAIL
 from edged.behaviour.horse.nan_stats import nan_mean
 from edged.behaviour.horse.polygons import sides
-from edged.behaviour.horse.thresholds import THRESHOLDS
+from edged.behaviour.horse.thresholds import Ground as T
 from edged.config.tables.stall import StallConfig
 from edged.errors import ConfigError
 from edged.frame import F64
 
-T = THRESHOLDS.ground
 Pixel = tuple[float, float]
 XY = Sequence[float]
 

@@ -20,11 +20,11 @@ from edged.behaviour.horse.ground_plane import GroundPlane
 from edged.behaviour.horse.keypoints import KeypointObservation
 from edged.behaviour.horse.nan_stats import nan_median
 from edged.behaviour.horse.posture import PostureFilter, PostureLabel, classify_posture, is_on_back
-from edged.behaviour.horse.thresholds import THRESHOLDS
+from edged.behaviour.horse.thresholds import BOUTS, Behaviours
+from edged.behaviour.horse.thresholds import Horse as T
 from edged.behaviour.types import HeadHeight, Posture
 from edged.frame import F64
 
-T = THRESHOLDS.horse
 LYING: tuple[Posture, ...] = ("sternal", "lateral")
 WHILE_STANDING = frozenset({"walking", "box-walking", "paw", "weave", "flank-look"})
 WHILE_LYING = frozenset({"roll", "thrash"})
@@ -47,7 +47,7 @@ class HorseState:
         self.features: PoseFeatures | None = None  # of `latest`
         self._posture_filter = PostureFilter()
         self._history = FeatureHistory()
-        self._bouts = {name: BoutDetector(thresholds) for name, thresholds in THRESHOLDS.bouts.items()}
+        self._bouts = {name: BoutDetector(thresholds) for name, thresholds in BOUTS.items()}
         self._falls = FallDetector()
         self._box_walking = BoxWalkingDetector()
         self._weight_shifts = _WeightShifts()
@@ -116,7 +116,7 @@ class HorseState:
 
     def _update_behaviours(self, now_s: float, increments: Increments) -> None:
         """Set `behaviours` and `head_height`; count the bouts that have just ended."""
-        window = self._history.last(THRESHOLDS.behaviours.walk_window_s, now_s)
+        window = self._history.last(Behaviours.walk_window_s, now_s)
         self.head_height = _head_height(window)
         if _has_moved(window):
             self.last_moved_s = now_s
@@ -126,7 +126,7 @@ class HorseState:
             self._weight_shifts.reset()
             walking = bool(behaviours.walking(window.t_s, window.hooves, window.trunk_centre))
             active = self._detect_behaviours(now_s, window, walking=walking)
-            falls = self._history.last(THRESHOLDS.behaviours.fall_window_s, now_s)
+            falls = self._history.last(Behaviours.fall_window_s, now_s)
             lying = self.lying_since_s is not None
             if self._falls.update(falls, lying=lying, last_standing_s=self._last_standing_s):
                 increments["collapse"] += 1

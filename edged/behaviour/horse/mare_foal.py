@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edged.behaviour.horse.thresholds import THRESHOLDS
+from edged.behaviour.horse.thresholds import MareFoal as T
 from edged.frame import TrackedSubject
-
-T = THRESHOLDS.mare_foal
 
 
 class MareFoalAssigner:

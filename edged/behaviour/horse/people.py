@@ -11,10 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edged.behaviour.horse.thresholds import THRESHOLDS
+from edged.behaviour.horse.thresholds import People as T
 from edged.frame import F32, TrackedSubject
-
-T = THRESHOLDS.people
 
 
 @dataclass(slots=True, eq=False)

@@ -13,10 +13,9 @@ from typing import Literal
 
 from edged.behaviour.horse.features import PoseFeatures
 from edged.behaviour.horse.ground_plane import GroundProjection
-from edged.behaviour.horse.thresholds import THRESHOLDS
+from edged.behaviour.horse.thresholds import Posture as T
 from edged.behaviour.types import Posture
 
-T = THRESHOLDS.posture
 PostureLabel = Literal["standing", "sternal", "lateral", "lying", "unknown"]  # lying: sternal or lateral
 
 

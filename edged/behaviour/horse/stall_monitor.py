@@ -20,7 +20,8 @@ from edged.behaviour.horse.keypoints import HOOVES, NOSE, Box, KeypointObservati
 from edged.behaviour.horse.mare_foal import MareFoalAssigner
 from edged.behaviour.horse.people import PersonPresence
 from edged.behaviour.horse.rules import Mask, StallFacts, StallRule, evaluate, load_rules
-from edged.behaviour.horse.thresholds import THRESHOLDS
+from edged.behaviour.horse.thresholds import Horse
+from edged.behaviour.horse.thresholds import Stall as T
 from edged.behaviour.local_day import instant, minute_of_day
 from edged.behaviour.types import Finding, StallState
 from edged.config.tables.stall import StallConfig
@@ -30,8 +31,7 @@ from edged.units import NS_PER_S, S_PER_MIN
 
 log = logging.getLogger(__name__)
 
-T = THRESHOLDS.stall
-FRESH_S = THRESHOLDS.horse.max_observation_age_s
+FRESH_S = Horse.max_observation_age_s
 RULES_PERIOD_S = 10.0  # between two evaluations of the rules
 FINDING_PAUSE_MIN = 60  # within which a finding that comes back is not logged again
 KEYPOINTS = 17
