@@ -80,7 +80,7 @@ def build_parts(config: Config, options: Options, stack: ExitStack) -> Parts:
     overview = Overview(state, hub, publisher, recovery, builds)
     stalls, views = _stall_monitors(state, hub), ViewMonitors(state.monitored.floors, config.device.state_dir)
     scenes = _scenes(state=state, headers=headers, bus=bus, overview=overview, stalls=stalls, views=views)
-    evidence, draw = _evidence_store(config), _annotator(state, scenes)
+    evidence, draw, discovery = _evidence_store(config), _annotator(state, scenes), _discovery(state, bus)
     handlers = _handlers(state, scenes, stalls, draw, evidence, bus=bus, headers=headers, hub=hub, publisher=publisher)
     return Parts(
         options=options,
@@ -96,8 +96,8 @@ def build_parts(config: Config, options: Options, stack: ExitStack) -> Parts:
         scenes=scenes,
         recovery=recovery,
         supervisor=_supervisor(config, headers, bus, overview, hub=hub, scenes=scenes),
-        retained=_retained_cameras(config, bus),
-        discovery=_discovery(state, bus),
+        retained=_retained_cameras(config, bus, discovery),
+        discovery=discovery,
         dispatcher=_dispatcher(config, headers, bus, handlers),
         handlers=handlers.table,
         evidence=evidence,
@@ -294,9 +294,9 @@ def _supervisor(
     )
 
 
-def _retained_cameras(config: Config, bus: MqttBus) -> RetainedCameras:
+def _retained_cameras(config: Config, bus: MqttBus, discovery: DiscoveryPublisher) -> RetainedCameras:
     root = f"{config.mqtt.base_topic}/{device_id(config.device.id)}"
-    return RetainedCameras(bus, config.device.state_dir / "cameras.json", root)
+    return RetainedCameras(bus, config.device.state_dir / "cameras.json", root, discovery.remove_former)
 
 
 def _discovery(state: LiveState, bus: MqttBus) -> DiscoveryPublisher:

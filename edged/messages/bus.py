@@ -29,13 +29,20 @@ class Bus(Protocol):
     `publish` never blocks: its queue is bounded, and dropped messages are counted. The topic's `TopicSpec` says how
     a message is delivered; bytes are sent as they are (a JPEG). Raises ValueError for NaN and infinity. Thread: any.
     `subscribe` may be called at any time, once per topic, with wildcards; the bus subscribes on every connect.
-    `callback` runs in the bus's thread and must return at once; its exceptions are logged.
+    `callback` runs in the bus's thread and must return at once; its exceptions are logged. `on_published` too: it is
+    called once the broker has the message, unless that goes through the store. An `optional` subscription that the
+    broker refuses is no problem.
     """
 
     def publish(
-        self, topic: Topic, message: Mapping[str, Any] | bytes, *, correlation: bytes | None = None
+        self,
+        topic: Topic,
+        message: Mapping[str, Any] | bytes,
+        *,
+        correlation: bytes | None = None,
+        on_published: Callable[[], None] | None = None,
     ) -> None: ...
-    def subscribe(self, topic: Topic, callback: Callable[[Request], None]) -> None: ...
+    def subscribe(self, topic: Topic, callback: Callable[[Request], None], *, optional: bool = False) -> None: ...
     @property
     def stats(self) -> dict[str, Any]: ...  # the `mqtt` part of `health`
     @property

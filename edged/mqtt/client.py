@@ -15,23 +15,24 @@ from typing import Any
 
 from edged.config.tables.mqtt import MqttConfig, PublishConfig
 from edged.errors import BrokerLost, ConfigError
-from edged.messages import cbor, topics
-from edged.messages.build import Body, DeviceStatus, encode
+from edged.messages import topics
+from edged.messages.build import Body, DeviceStatus
 from edged.messages.bus import Request
 from edged.messages.topics import Topic
 from edged.mqtt.connect_errors import address
-from edged.mqtt.connection import MqttConnection, SessionTakenOver
+from edged.mqtt.connection import MqttConnection, Refusal, SessionTakenOver
 from edged.mqtt.delivery import Delivery
 from edged.mqtt.duplicate_id import OTHER_ID, REPEATED_AFTER, DuplicateId, DuplicateIdDetector, RepeatedDisconnect
 from edged.mqtt.held_messages import SendResult
 from edged.mqtt.incoming import IncomingMessage
+from edged.mqtt.message_factory import MessageFactory
 from edged.mqtt.message_limits import NO_RETAIN, QOS_0_ONLY
 from edged.mqtt.negotiation import ConnectionRefused, GreetingDoubted, Negotiator, NoConnack
 from edged.mqtt.nodes import Nodes
 from edged.mqtt.packet_limit import DEVICE_PACKET_BYTES
 from edged.mqtt.persistent_queue import PersistentQueue
 from edged.mqtt.retained_check import RetainedCheck
-from edged.mqtt.send_queue import CBOR, JSON, DeliveryCounts, OutgoingMessage, SendQueue
+from edged.mqtt.send_queue import DeliveryCounts, OutgoingMessage, SendQueue
 from edged.mqtt.sqlite_queue import QueueLimits
 from edged.mqtt.subscriptions import Subscriptions
 from edged.mqtt.tls import check_tls
@@ -67,17 +68,15 @@ class MqttBus:
 
         Raises ConfigError when the TLS files cannot be used.
         """
-        self._use_cbor = options.encoding == "cbor"
-        if self._use_cbor:
-            cbor.require_cbor2()
         check_tls(broker)
         self._next_broker = broker
         self._device = device
         self._root = f"{broker.base_topic}/{device}/"
+        self._message = MessageFactory(self._root, options.encoding)
         self._reset_for(broker)
         self._subscriptions = Subscriptions(self._root)
         self._retained_check = RetainedCheck(
-            self._full_topic(topics.COMMAND.at(command="+")), self._subscriptions.deliver
+            self._message.full(topics.COMMAND.at(command="+")), self._subscriptions.deliver
         )
         self._make_status = make_status
         self._send_queue = SendQueue(options.queue_size)
@@ -92,17 +91,24 @@ class MqttBus:
         self._thread = SupervisedThread("mqtt", self._step)
         self._thread.start()
 
-    def publish(self, topic: Topic, message: Mapping[str, Any] | bytes, *, correlation: bytes | None = None) -> None:
+    def publish(
+        self,
+        topic: Topic,
+        message: Mapping[str, Any] | bytes,
+        *,
+        correlation: bytes | None = None,
+        on_published: Callable[[], None] | None = None,
+    ) -> None:
         """Raises ValueError for what is not JSON. Thread: any."""
         if topic.spec.store_priority is not None:
-            self._persistent.put(topic, {} if isinstance(message, bytes) else message)
+            self._persistent.put(self._message.absolute(topic), {} if isinstance(message, bytes) else message)
         else:
-            self._send_queue.put(self._message(topic, message, correlation))
+            self._send_queue.put(self._message(topic, message, correlation, on_published))
             self._wake_up()
 
-    def subscribe(self, topic: Topic, callback: Callable[[Request], None]) -> None:
+    def subscribe(self, topic: Topic, callback: Callable[[Request], None], *, optional: bool = False) -> None:
         """`callback` runs in the MQTT thread, must return at once, and may raise. Thread: any."""
-        self._subscriptions.add(self._full_topic(topic), callback)
+        self._subscriptions.add(self._message.full(topic), callback, optional=optional)
         self._wake_up()
 
     def switch_broker(self, broker: MqttConfig) -> None:
@@ -156,30 +162,6 @@ class MqttBus:
             return
         self._wake_up.close()
 
-    def _full_topic(self, topic: Topic) -> str:
-        return topic.path[1:] if topic.path.startswith("/") else self._root + topic.path
-
-    def _message(
-        self, topic: Topic, message: Mapping[str, Any] | bytes, correlation: bytes | None = None
-    ) -> OutgoingMessage:
-        payload, content = self._encode(topic, message)
-        return OutgoingMessage(
-            topic=self._full_topic(topic),
-            payload=payload,
-            spec=topic.spec,
-            content_type=content,
-            correlation=correlation,
-            queued_ns=time.monotonic_ns(),
-        )
-
-    def _encode(self, topic: Topic, message: Mapping[str, Any] | bytes) -> tuple[bytes, str]:
-        """A payload and its content type."""
-        if isinstance(message, bytes):
-            return message, topic.spec.media_type or JSON
-        if topic.spec is topics.POSES and self._use_cbor:
-            return cbor.pack(message), CBOR
-        return encode(message), JSON
-
     def _status_message(self, state: DeviceStatus) -> OutgoingMessage:
         return self._message(topics.STATUS.at(), self._make_status(state))
 
@@ -218,7 +200,7 @@ class MqttBus:
             max_packet_bytes=DEVICE_PACKET_BYTES,
             on_result=self._delivery.on_result,
             on_message=self._received,
-            on_subscribed=self._delivery.on_subscribed,
+            on_subscribed=self._on_subscribed,
         )
         try:
             connection.open()
@@ -341,6 +323,10 @@ class MqttBus:
         if self._connection is not None:
             self._retained_check.arrived(self._connection, message)
 
+    def _on_subscribed(self, topic: str, refusal: Refusal | None) -> None:
+        if refusal is None or not self._subscriptions.give_up(topic, refusal.reason):
+            self._delivery.on_subscribed(topic, refusal)
+
     def _on_result(self, message: OutgoingMessage, result: SendResult) -> None:
         if message.spec is topics.INFO and result == "published":
             self._duplicates.sent_info(message.payload, arrived=True)
@@ -348,7 +334,7 @@ class MqttBus:
             self._send_queue.done(message, published=result == "published")
             return
         self._persistent.done(message.store_id, result)
-        if result == "published" and message.spec.retain:
+        if result == "published" and message.spec.retain and message.payload:
             self._send_queue.remember_retained(replace(message, store_id=None))
 
     def _on_connection_lost(self, error: Exception, *, was_connected: bool) -> Backoff:

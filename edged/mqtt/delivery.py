@@ -51,7 +51,7 @@ class Delivery:
     def __init__(self, client_name: str, root: str, on_result: OnResult, on_verified: Callable[[], None]) -> None:
         """`client_name` and `root`, the topics of this device, are for log lines."""
         self._root = root
-        self._grant = f"give {client_name} the right to {root}#"
+        self._client = client_name
         self._on_result = on_result
         self._on_verified = on_verified
         self._limits = MessageLimits()
@@ -169,7 +169,8 @@ class Delivery:
 
     def _must_return(self, message: OutgoingMessage) -> bool:
         """Not answers on the asker's own topic, which is not ours to read."""
-        return message.spec.qos == 1 and (message.spec.retain or message.topic.startswith(self._root))
+        ours = message.spec.retain or message.store_id is not None or message.topic.startswith(self._root)
+        return message.spec.qos == 1 and ours
 
     def _probe_due(self, message: OutgoingMessage) -> bool:
         if message.spec.qos:
@@ -227,8 +228,12 @@ class Delivery:
         self.refusals += 1
         self._refused[topic] = RefusedTopic(reason, time.monotonic())
         self._retry_s = min(self._retry_s, time.monotonic() + RETRY_REFUSED_S)
-        hint = f"; {self._grant}" if reason in NO_RIGHT else ""
+        hint = f"; {self._grant(topic)}" if reason in NO_RIGHT else ""
         self._log_once(topic, "refused", f"%s was refused: {reason}{hint}")
+
+    def _grant(self, topic: str) -> str:
+        """What to do about this topic: one of another id of ours, or Home Assistant's, is named itself."""
+        return f"give {self._client} the right to {self._root + '#' if topic.startswith(self._root) else topic}"
 
     def _taken_again(self, topic: str) -> None:
         if self._refused.pop(topic, None) is not None:
@@ -238,7 +243,7 @@ class Delivery:
     def _mark_unverified(self) -> None:
         if not self.unverified:
             self.unverified = True
-            self._log_once("", "unverified", f"%s{UNVERIFIED}; {self._grant}, or set mqtt.protocol to 5")
+            self._log_once("", "unverified", f"%s{UNVERIFIED}; {self._grant(self._root)}, or set mqtt.protocol to 5")
 
     def _log_once(self, topic: str, kind: str, text: str) -> None:
         if (topic, kind) not in self._logged:

@@ -1,6 +1,7 @@
 """Publishes Home Assistant discovery: at start, and after each restart of Home Assistant.
 
 What is gone since is removed there: a camera by an empty payload, one entity by a component with its platform alone.
+A topic is forgotten once the broker has its empty payload.
 Upstream: the configuration. Downstream: the bus, which repeats retained messages on every connect.
 """
 
@@ -8,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,7 @@ BIRTH_DELAY_S = (1.0, 5.0)  # random within, after a restart of Home Assistant: 
 
 
 class DiscoveryPublisher:
-    """`announced_file` has what was ever published: each topic of this device, each component of those in use."""
+    """`announced_file` has what was published and is not removed: topics, and each component of those in use."""
 
     def __init__(
         self,
@@ -40,6 +43,7 @@ class DiscoveryPublisher:
     ) -> None:
         self._bus = bus
         self._announced = JsonState(announced_file, "announcements to Home Assistant")
+        self._lock = threading.RLock()  # of that file
         self._birth_delay_s = birth_delay_s
         self._payloads: dict[Topic, Body] = {}
         self.delayed: SupervisedThread | None = None  # publishes once, after a restart of Home Assistant
@@ -53,17 +57,35 @@ class DiscoveryPublisher:
     def start(self) -> None:
         """Publish all payloads, and an empty one for each topic that is no longer in use."""
         payloads = self._device.payloads() if self._enabled else {}
-        before = self._announced.read(lambda table: _announced(table, payloads), Announced())
-        gone = before.keys() - {topic.path for topic in payloads}
-        for path in gone:
-            self._bus.publish(Topic(path=path, spec=DISCOVERY), b"")
-        self._payloads = {topic: _with_removals(body, before.get(topic.path, {})) for topic, body in payloads.items()}
-        again = {path for path in gone if self._enabled and f"/device/{self._device.id}/" in path}  # no broker, perhaps
-        announced = {topic.path: _platforms(body) for topic, body in self._payloads.items()}
-        self._announced.write(Announced.fromkeys(again, {}) | announced)
+        with self._lock:
+            before = self._announced.read(lambda table: _announced(table, payloads), Announced())
+            self._payloads = {
+                topic: _with_removals(body, before.get(topic.path, {})) for topic, body in payloads.items()
+            }
+            now = {topic.path: _platforms(body) for topic, body in self._payloads.items()}
+            gone = before.keys() - now.keys()
+            self._announced.write({path: before[path] for path in gone} | now)
+        self._remove(path for path in gone if _box(path) == self._device.id)
         if self._enabled:
             self._publish_all()
             self._bus.subscribe(BIRTH.at(prefix=self._device.prefix), self._on_birth)
+
+    def remove_former(self, device: str) -> None:
+        """Remove what was announced under a former id of this device. Thread: any."""
+        with self._lock:
+            announced = self._announced.read(lambda table: _announced(table, {}), Announced())
+        self._remove(path for path in announced if _box(path) == device)
+
+    def _remove(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            self._bus.publish(Topic(path=path, spec=DISCOVERY), b"", on_published=partial(self._forget, path))
+
+    def _forget(self, path: str) -> None:
+        """The broker has its empty payload, unless it is in use again."""
+        with self._lock:
+            announced = self._announced.read(lambda table: _announced(table, {}), Announced())
+            if path not in {topic.path for topic in self._payloads} and announced.pop(path, None) is not None:
+                self._announced.write(announced)
 
     def close(self) -> None:
         if self.delayed is not None:
@@ -79,6 +101,11 @@ class DiscoveryPublisher:
     def _publish_all(self) -> None:
         for topic, body in self._payloads.items():
             self._bus.publish(topic, body)
+
+
+def _box(path: str) -> str:
+    """The device id in a topic of discovery: see `DISCOVERY`."""
+    return path.rsplit("/", 3)[1] if path.count("/") > 3 else ""
 
 
 def _platforms(payload: Body) -> dict[str, str]:

@@ -29,10 +29,18 @@ class MemoryBus:
         self._lock = threading.Lock()
         self._counter = MessageCounter()
         self._open = True
+        self.connected = True  # False: no message arrives, as far as `on_published` is told
         self.unwritten = 0  # what `stats` says of messages that are not stored yet
         self.publish(topics.STATUS.at(), make_status("online"))
 
-    def publish(self, topic: Topic, message: Mapping[str, Any] | bytes, *, correlation: bytes | None = None) -> None:
+    def publish(
+        self,
+        topic: Topic,
+        message: Mapping[str, Any] | bytes,
+        *,
+        correlation: bytes | None = None,
+        on_published: Callable[[], None] | None = None,
+    ) -> None:
         body = message if isinstance(message, bytes) else json.loads(encode(message))
         with self._lock:
             self._counter.accept()
@@ -42,8 +50,10 @@ class MemoryBus:
             self.messages.append((topic.path, body))
             if topic.spec.retain:
                 self.retained[topic.path] = body
+        if on_published is not None and self.connected:
+            on_published()
 
-    def subscribe(self, topic: Topic, callback: Callable[[Request], None]) -> None:
+    def subscribe(self, topic: Topic, callback: Callable[[Request], None], *, optional: bool = False) -> None:
         self._callbacks[topic.path] = callback
 
     def receive(self, request: Request) -> None:

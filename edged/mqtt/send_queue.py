@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import asdict, dataclass, field
 from typing import Literal, NamedTuple
 
 from edged.messages.topics import RESULT, TopicSpec
@@ -38,6 +38,7 @@ class OutgoingMessage:
     correlation: bytes | None = None  # of the request that it answers
     queued_ns: int = 0  # CLOCK_MONOTONIC
     store_id: StoreId | None = None  # None: it is not in the persistent queue
+    on_published: Callable[[], None] | None = field(default=None, compare=False)  # the MQTT thread calls it
 
     @property
     def droppable(self) -> bool:
@@ -136,11 +137,15 @@ class SendQueue:
             return None
 
     def done(self, message: OutgoingMessage, *, published: bool) -> None:
-        """Record the result of a message that was sent."""
+        """Record the result of a message that was sent. What is cleared is not cleared again on the next connection."""
         with self._lock:
             self._counter.finish("published" if published else "failed")
             if published and message.spec.qos:
                 self._counter.acknowledge()
+            if published and not message.payload and self._retained.get(message.topic) is message:
+                del self._retained[message.topic]
+        if published and message.on_published is not None:
+            message.on_published()
 
     def requeue(self, messages: Iterable[OutgoingMessage]) -> None:
         """Put messages back in front, in their order: they were taken, and the connection ended.

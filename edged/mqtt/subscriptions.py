@@ -21,10 +21,21 @@ class Subscriptions:
         """`root` is <base>/<device>/."""
         self._root = root
         self._callbacks: dict[str, Callback] = {}
+        self._optional: set[str] = set()
 
-    def add(self, topic: str, callback: Callback) -> None:
+    def add(self, topic: str, callback: Callback, *, optional: bool = False) -> None:
         """A later one for the same topic replaces the one before. Thread: any."""
+        if optional:
+            self._optional.add(topic)
         self._callbacks[topic] = callback
+
+    def give_up(self, topic: str, reason: str) -> bool:
+        """Whether the topic, which the broker refuses, is one that can be done without; it is not asked for again."""
+        if topic not in self._optional:
+            return False
+        log.info("broker: %s may not be read (%s); what depends on it is left alone", topic, reason)
+        self._callbacks.pop(topic, None)
+        return True
 
     @property
     def topics(self) -> Set[str]:

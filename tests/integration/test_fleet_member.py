@@ -40,11 +40,11 @@ class Bus:
         self.reports: list[Any] = []
         self.callbacks: dict[str, Callable[[Request], None]] = {}
 
-    def publish(self, topic: Any, message: Any, *, correlation: bytes | None = None) -> None:
+    def publish(self, topic: Any, message: Any, **options: Any) -> None:
         assert topic == REPORTED.at()
         self.reports.append(message)
 
-    def subscribe(self, topic: Any, callback: Callable[[Request], None]) -> None:
+    def subscribe(self, topic: Any, callback: Callable[[Request], None], *, optional: bool = False) -> None:
         self.callbacks[topic.path] = callback
 
 

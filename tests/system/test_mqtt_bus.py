@@ -26,6 +26,7 @@ from edged.messages.topics import Topic
 from edged.mqtt.client import MqttBus
 from edged.mqtt.embedded_broker import EmbeddedBroker
 from edged.mqtt.memory_bus import MemoryBus
+from edged.mqtt.retained_cameras import RetainedCameras
 from edged.runtime.clock import Clock
 from tests.support.messages import result, subject
 from tests.support.mqtt import Listener, Mosquitto, MQTTv311
@@ -50,11 +51,13 @@ def status_maker() -> Any:
 def new_bus() -> Iterator[NewBus]:
     buses: list[MqttBus] = []
 
-    def start(port: int, *, queue: int = 256, store_path: Path | None = None, **settings: Any) -> MqttBus:
+    def start(
+        port: int, *, device: str = "box", queue: int = 256, store_path: Path | None = None, **settings: Any
+    ) -> MqttBus:
         settings = {"reconnect_max_s": 1, "keepalive_s": 5} | settings
         buses.append(
             MqttBus(
-                MqttConfig(port=port, **settings), "box", status_maker(), PublishConfig(queue_size=queue), store_path
+                MqttConfig(port=port, **settings), device, status_maker(), PublishConfig(queue_size=queue), store_path
             )
         )
         return buses[-1]
@@ -62,6 +65,10 @@ def new_bus() -> Iterator[NewBus]:
     yield start
     for bus in buses:
         bus.close()
+
+
+def topics_of(reader: Listener) -> list[str]:
+    return [message.topic for message in reader.messages]
 
 
 def settled(bus: MqttBus) -> bool:
@@ -114,6 +121,35 @@ def test_second_close_does_nothing(bus: MemoryBus | MqttBus) -> None:
     bus.close()
     bus.close()
     assert bus.stats["connected"] is False
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_device_with_another_id_sends_what_waited_as_the_old_one_and_leaves_nothing_retained_there(
+    mosquitto: Mosquitto, new_bus: NewBus, listen: Listen, tmp_path: Path, protocol: str
+) -> None:
+    store, cameras = tmp_path / "outbox.db", tmp_path / "cameras.json"
+    bus = new_bus(mosquitto.port, store_path=store, protocol=protocol)
+    RetainedCameras(bus, cameras, BOX).keep(["a"])
+    for topic in (INFO, HEALTH, CAMERA_STATUS, STATE):
+        bus.publish(topic, {"id": topic.path})
+    until(lambda: settled(bus))
+    bus.close()
+    bus = new_bus(1, store_path=store)  # an outage
+    for topic in (ALERT, STATE):
+        bus.publish(topic, {"id": f"late {topic.path}"})
+    bus.close()
+    reader = listen(mosquitto.port)
+    until(lambda: f"{BOX}/status" in topics_of(reader))
+    bus = new_bus(mosquitto.port, device="other", store_path=store, protocol=protocol)
+    RetainedCameras(bus, cameras, "edged/other").keep(["a"])
+    bus.publish(STATE, {"id": "new"})
+    until(lambda: json.loads(cameras.read_text())["former"] == {} and settled(bus))
+    late = {message.topic for message in reader.messages if b'"late ' in message.payload}
+    assert late == {f"{BOX}/{topic.path}" for topic in (ALERT, STATE)}
+    assert bus.stats["refused_topics"] == {}
+    after = listen(mosquitto.port)
+    until(lambda: f"edged/other/{STATE.path}" in topics_of(after))
+    assert not [topic for topic in topics_of(after) if topic.startswith(f"{BOX}/")]
 
 
 def test_callback_gets_its_requests_and_may_raise(

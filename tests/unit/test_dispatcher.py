@@ -38,7 +38,14 @@ class Bus(MemoryBus):
         self.correlations: list[bytes | None] = []
         super().__init__(lambda state: device_status(HEADERS, state))
 
-    def publish(self, topic: Topic, message: Mapping[str, Any] | bytes, *, correlation: bytes | None = None) -> None:
+    def publish(
+        self,
+        topic: Topic,
+        message: Mapping[str, Any] | bytes,
+        *,
+        correlation: bytes | None = None,
+        on_published: Callable[[], None] | None = None,
+    ) -> None:
         super().publish(topic, message)
         self.correlations.append(correlation)
 

@@ -277,11 +277,29 @@ STALL, YARD = (f"/homeassistant/device/box/box_{name}/config" for name in ("stal
 
 def test_removed_camera_gets_an_empty_payload_and_the_others_stay(bus: MemoryBus, tmp_path: Path) -> None:
     announce(bus, tmp_path, cameras={"stall": HORSE, "yard": HORSE})
-    for _ in range(2):  # at each start: the broker may have been away
+    for bus.connected in (False, False, True):
         bus.retained.clear()
         announce(bus, tmp_path, cameras={"stall": HORSE})
         assert bus.retained[YARD] == b""
     assert bus.retained[STALL]["components"]
+    bus.retained.clear()
+    announce(bus, tmp_path, cameras={"stall": HORSE})
+    assert YARD not in bus.retained
+    assert YARD not in json.loads((tmp_path / "announced.json").read_text())
+
+
+def test_what_was_announced_under_a_former_device_id_stays_until_it_is_to_be_removed(
+    bus: MemoryBus, tmp_path: Path
+) -> None:
+    announce(bus, tmp_path)
+    bus.retained.clear()
+    publisher = announce(bus, tmp_path, id="other")
+    assert STALL not in bus.retained
+    for _ in range(2):
+        publisher.remove_former("box")
+    assert bus.retained[STALL] == bus.retained["/homeassistant/device/box/box/config"] == b""
+    assert len([body for body in bus.messages_on(STALL) if body == b""]) == 1
+    assert all("/device/other/" in path for path in json.loads((tmp_path / "announced.json").read_text()))
 
 
 def test_entities_that_are_gone_are_removed_from_then_on(bus: MemoryBus, tmp_path: Path) -> None:
