@@ -95,6 +95,7 @@ class SceneMonitor:
         self._alert_store = AlertStore(state_file.with_name(ALERTS_FILE), headers.utc_ms)
         self.alerts = AlertMonitors((), self._publish_alert)
         self._zone_date = ""  # on which the zone was read last
+        self._day_closed = False  # and not saved yet: a restart would close it again
         self._lock, self._save_lock = threading.Lock(), threading.Lock()  # of all above; of the state files
         self._logged: set[tuple[str, type[Exception]]] = set()
         restored, unsent = self._alert_store.load(monotonic_ns())
@@ -148,7 +149,8 @@ class SceneMonitor:
         with self._lock:
             failures = self._poll_cameras(now_ns)
         self._alert_store.confirm(now_ns, lambda: not self._bus.stats["stored"]["unwritten"])
-        if now_ns - self._last_save_ns >= SAVE_PERIOD_NS:
+        if self._day_closed or now_ns - self._last_save_ns >= SAVE_PERIOD_NS:
+            self._day_closed = False
             self._last_save_ns = now_ns
             self.save()
         return failures
@@ -176,8 +178,11 @@ class SceneMonitor:
         """Those of cameras that are switched off, when another one begins: no observation of theirs would."""
         for name in self._off:
             if (ended := self._saved_totals.get(name)) is not None and ended.date < date:
-                self._publish_daily(name, ended, closed=True)
-                del self._saved_totals[name]
+                if ended.view_s:
+                    self._publish_daily(name, ended, closed=True)
+                    self._saved_totals[name] = ended.next_day(date)
+                else:
+                    ended.move_to(date)
 
     def _poll_camera(self, name: str, status: CameraState, latest: FrameResult | None, now_ns: int) -> None:
         self._stalls.poll(name, now_ns, self._local_time(now_ns), clock_synced=self._headers.synced)
@@ -210,7 +215,11 @@ class SceneMonitor:
 
     def _new_counter(self, name: str) -> DailyCounter:
         """The saved totals of today go on."""
-        return DailyCounter(self._saved_totals.get(name) or DailyTotals(date=self._date(monotonic_ns())))
+        date = self._date(monotonic_ns())
+        totals = self._saved_totals.get(name) or DailyTotals(date=date)
+        if not totals.view_s:
+            totals.move_to(date)
+        return DailyCounter(totals)
 
     def _publish_alert(self, alert: Alert) -> None:
         message = alert_message(self._headers, alert)
@@ -229,6 +238,7 @@ class SceneMonitor:
         stall, gait = self._stalls.day(name, totals.date), self._stalls.gait(name, totals.date)
         message = daily_message(self._headers, name, totals, stall=stall, gait=gait, closed=closed)
         self._bus.publish(DAILY.at(camera=name), message)
+        self._day_closed |= closed
 
     def _date(self, now_ns: int) -> str:
         return self._local_time(now_ns).date().isoformat()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 
 from edged.behaviour.daily import DailyCounter, DailyTotals, parse_totals
@@ -65,7 +67,7 @@ def test_lost_time_is_added_as_lost() -> None:
 def test_new_date_ends_the_day_once_and_begins_an_empty_one() -> None:
     counter = DailyCounter(DailyTotals(date=TODAY, view_s={"ok": 5.0}))
     assert counter.update(observation(0), "2026-03-02") == DailyTotals(date=TODAY, view_s={"ok": 5.0})
-    assert counter.today == DailyTotals(date="2026-03-02")
+    assert counter.today == DailyTotals(date="2026-03-02", closed=[TODAY])
     assert counter.update(observation(1), "2026-03-02") is None
 
 
@@ -100,3 +102,45 @@ def test_device_that_was_off_for_a_week_ends_the_saved_day() -> None:
     counter = DailyCounter(DailyTotals(date="2026-11-18", view_s={"ok": 100.0}))
     ended = counter.update(observation(0), "2026-11-25")
     assert (ended and ended.date, counter.today.date) == ("2026-11-18", "2026-11-25")
+
+
+def ends(counter: DailyCounter, *dates: str) -> list[str]:
+    """What ends while a synchronised clock has these dates, for two seconds each."""
+    ended = [
+        counter.update(observation(2 * i + j), date, clock_synced=True) for i, date in enumerate(dates) for j in (0, 1)
+    ]
+    return [day.date for day in ended if day is not None]
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        ("2026-03-06", TODAY, "2026-03-02", "2026-03-03"),  # it began with a clock that was ahead
+        (TODAY, "2026-03-02", "2026-02-20", "2026-02-21", "2026-03-02", "2026-03-03"),
+        (TODAY, "2026-03-02", "2026-03-03", TODAY, "2026-03-02", "2026-03-03", "2026-03-04", "2026-03-05"),
+    ],
+)
+def test_no_date_ends_twice_whatever_the_clock_does(dates: tuple[str, ...]) -> None:
+    counter = DailyCounter(DailyTotals(date=TODAY, view_s={"ok": 100.0}))
+    ended = ends(counter, *dates)
+    assert TODAY in ended
+    assert len(ended) == len(set(ended))
+    counter = DailyCounter(parse_totals({"stall": asdict(counter.today)})["stall"])  # after a restart
+    again = ends(counter, TODAY, "2026-03-02", "2026-03-03", "2026-03-09", "2026-03-10")
+    assert set(again).isdisjoint(ended)
+
+
+def test_what_is_counted_of_a_date_that_has_ended_goes_to_the_next_one_once() -> None:
+    counter = DailyCounter(DailyTotals(date=TODAY, view_s={"ok": 100.0}))
+    days = [
+        counter.update(observation(t), date, clock_synced=True) for t, date in enumerate(["2026-03-09", TODAY, TODAY])
+    ]
+    assert (days[0] and days[0].view_s, days[1:]) == ({"ok": 100.0}, [None, None])
+    assert (counter.today.date, counter.today.view_s) == ("2026-03-02", {"ok": 2.0})
+
+
+def test_remembered_dates_are_bounded() -> None:
+    day = DailyTotals(date=TODAY)
+    for number in range(100):
+        day = day.next_day(f"{2100 + number}-01-01")
+    assert (len(day.closed), day.closed[-1]) == (64, "2198-01-01")

@@ -204,6 +204,39 @@ def test_day_of_a_camera_that_is_off_is_closed_at_midnight_and_once(
     assert day["presence_minutes"]["horse"] == pytest.approx(2, abs=0.1)
 
 
+def test_day_that_ends_is_saved_at_once_so_that_a_kill_does_not_end_it_again(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.show(121, "horse")
+    date = stage.monitor._date(stage.now_ns)
+    tomorrow = (datetime.fromisoformat(date) + timedelta(days=1)).date().isoformat()
+    monkeypatch.setattr(stage.monitor, "_date", lambda now_ns: tomorrow)
+    stage.show(1, "horse")
+    saved = json.loads((tmp_path / "state" / "days.json").read_text())["stall"]
+    assert (saved["date"], saved["closed"]) == (tomorrow, [date])
+
+
+def test_day_that_a_wrong_clock_ended_while_the_camera_was_off_does_not_end_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.show(120, "horse")
+    date = datetime.fromisoformat(stage.monitor._date(stage.now_ns))
+    stage.monitor.reconfigure(monitored(YARD, off=["stall"]))
+    for days in (3, 0, 1, 2):
+        shown = (date + timedelta(days=days)).date().isoformat()
+        monkeypatch.setattr(stage.monitor, "_date", lambda now_ns, shown=shown: shown)
+        stage.show(10, "horse")
+        if not days:
+            stage.monitor.reconfigure(monitored(BOTH))
+            stage.show(60, "horse")
+    closed = [body for body in stage.published("daily") if body["closed"]]
+    assert [body["date"] for body in closed] == [(date + timedelta(days=days)).date().isoformat() for days in (0, 1)]
+    assert [body["presence_minutes"]["horse"] for body in closed] == [
+        pytest.approx(2, abs=0.2),
+        pytest.approx(1.2, abs=0.2),
+    ]
+
+
 def test_open_alert_closes_when_the_camera_alerts_are_switched_off_and_none_opens(stage: Stage) -> None:
     stage.show(90, phase="lost")
     stage.monitor.reconfigure(monitored(BOTH, alerting=["yard"]))
