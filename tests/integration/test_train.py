@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,24 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch, which only a workstation has")
 
+from torch import Tensor  # noqa: E402
+
 from engines.card.schema import SCHEMAS  # noqa: E402
 from tools.export import to_onnx  # noqa: E402
 from tools.export.half import store_half  # noqa: E402
+from tools.nets.cspnext import Conv  # noqa: E402
 from tools.nets.starter import RIVAL_MARGIN, Detector, OfCard, Probability, pose_net  # noqa: E402
 from tools.nets.weights import load_weights, measure_norms  # noqa: E402
 from tools.train import pictures  # noqa: E402
 from tools.train.calibrate import Peaks, fit, reliability  # noqa: E402
 from tools.train.crops import ABSENT, LABELLED, UNKNOWN, Crops, Subject, flipped  # noqa: E402
-from tools.train.depthwise import speed_up  # noqa: E402
 from tools.train.detector import Truth, loss, priors  # noqa: E402
 from tools.train.false_boxes import FalseBoxes  # noqa: E402
 from tools.train.photographs import Photographs  # noqa: E402
 from tools.train.pictures import HORSE, KINDS, PERSON, SIZE_WH, Mix, Picture, boxes_of, placed  # noqa: E402
 from tools.train.pose import loss as pose_loss  # noqa: E402
 from tools.train.schedule import Training, rate_factor  # noqa: E402
+from tools.train.speed import speed_up  # noqa: E402
 
 STARTER = Path(__file__).parents[2] / "engines/starter"
 DETECTOR, POSE = STARTER / "det_person_horse.onnx", STARTER / "rtmpose_lsp_t.onnx"
@@ -258,12 +262,39 @@ def test_a_horse_that_may_be_another_animal_is_less_of_a_horse() -> None:
 
 @pytest.mark.parametrize(("kernel", "biased"), [(5, False), (7, True)])
 def test_gradients_of_depthwise_convolutions_equal_those_of_pytorch(kernel: int, *, biased: bool) -> None:
-    x = torch.randn(2, 8, 6, 9, generator=torch.Generator().manual_seed(1)).requires_grad_()
     conv = torch.nn.Conv2d(8, 8, kernel, padding=kernel // 2, groups=8, bias=biased)
-    weights = torch.linspace(-1, 1, 2 * 8 * 6 * 9).view(2, 8, 6, 9)
-    learned = (x, *conv.parameters())
-    wanted = torch.autograd.grad((conv(x) * weights).sum(), learned)
-    speed_up(conv)
-    assert "forward" in vars(conv)
-    for ours, theirs in zip(torch.autograd.grad((conv(x) * weights).sum(), learned), wanted, strict=True):
-        torch.testing.assert_close(ours, theirs)
+    _assert_learns_alike(conv, torch.randn(2, 8, 6, 9, generator=torch.Generator().manual_seed(1)))
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("shape", [(2, 8, 6, 10), (1, 24, 3, 5)], ids=["wide rows", "few pixels, an odd number"])
+def test_gradients_and_statistics_of_normed_convolutions_equal_those_of_pytorch(
+    shape: tuple[int, ...], *, relu: bool
+) -> None:
+    conv = Conv(shape[1], 16, 3)
+    conv.relu = relu
+    torch.nn.init.uniform_(conv.bn.weight, 0.5, 1.5)
+    torch.nn.init.normal_(conv.bn.bias)
+    _assert_learns_alike(conv, 3 * torch.randn(shape, generator=torch.Generator().manual_seed(1)) + 1)
+
+
+def _assert_learns_alike(module: torch.nn.Module, x: Tensor) -> None:
+    """Compare what is learned in bfloat16 with float32, with and without `speed_up`: as near as bfloat16 is."""
+    x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
+    weights = torch.randn(module(x).shape, generator=torch.Generator().manual_seed(2))
+    exact, usual, fast = module, copy.deepcopy(module), copy.deepcopy(module)
+    speed_up(fast)
+    wanted = _learned(exact, x, weights)
+    with torch.autocast("cpu", torch.bfloat16):
+        theirs, ours = _learned(usual, x, weights), _learned(fast, x, weights)
+    assert any("forward" in vars(part) for part in fast.modules())
+    for at, (one, other, true) in enumerate(zip(ours, theirs, wanted, strict=True)):
+        room = 0.01 * true.abs().max() + 1.5 * (other - true).abs().max()
+        assert (one - true).abs().max() <= room, at
+
+
+def _learned(module: torch.nn.Module, x: Tensor, weights: Tensor) -> list[Tensor]:
+    """Return the result, the gradients, and the running statistics after it."""
+    out = module(x)
+    gradients = torch.autograd.grad((out.float() * weights).sum(), (x, *module.parameters()))
+    return [out.float(), *gradients, *(buffer for buffer in module.buffers() if buffer.is_floating_point())]

@@ -19,11 +19,11 @@ from tools.nets.starter import pose_net
 from tools.nets.weights import load_weights, measure_norms, save_weights
 from tools.synth.portraits import Portraits
 from tools.train.batches import batches, first_images, normalised, print_progress
-from tools.train.depthwise import speed_up
 from tools.train.people import Photographed, Rendered, Windows
 from tools.train.photographs import Photographs
 from tools.train.schedule import Training
 from tools.train.space import Truth, loss
+from tools.train.speed import speed_up
 
 SHARES = (0.5, 0.3, 0.2)  # of portraits, photographs and sports
 POSE = Path(__file__).parents[2] / "engines/starter/rtmpose_person_t.onnx"
