@@ -120,16 +120,6 @@ def test_playback_clock_slips_when_decoding_is_too_slow(monkeypatch: pytest.Monk
     assert (clock.due_ns(200_000_000), clock.due_ns(300_000_000)) == (5_000_000_000, 5_100_000_000)
 
 
-def test_video_with_a_rotation_matrix_is_upright(tmp_path: Path) -> None:
-    path = video(tmp_path / "clip.mp4")
-    data = bytearray(path.read_bytes())
-    track = data.index(b"tkhd") + 4 + 40  # ISO 14496-12: the 3x3 matrix of a version 0 track header
-    one = 0x10000
-    data[track : track + 36] = struct.pack(">9i", 0, one, 0, -one, 0, 0, 0, 0, 0x40000000)
-    path.write_bytes(data)
-    assert next(frames_of(path)).image.shape == (48, 32, 3)
-
-
 def test_folder_is_read_in_natural_order(tmp_path: Path) -> None:
     for n in (10, 9, 1):
         cv2.imwrite(str(tmp_path / f"frame{n}.png"), picture(n))

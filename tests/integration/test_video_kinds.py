@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,28 @@ def test_avi_with_b_frames_has_the_times_of_its_rate(tmp_path: Path) -> None:
     options = {"bf": "2", "b_strategy": "0"}
     path = write_video(tmp_path / "x.avi", moving_square(12), rate_hz=10, options=options)
     assert times_ms(list(frames_of(path))) == list(range(0, 1200, 100))
+
+
+@pytest.mark.parametrize(
+    ("matrix", "upright"),
+    [
+        pytest.param((0, 1, -1, 0), lambda stored: np.rot90(stored, -1), id="turned"),
+        pytest.param((-1, 0, 0, 1), lambda stored: stored[:, ::-1], id="mirrored"),
+        pytest.param((1, 0, 0, -1), lambda stored: stored[::-1], id="upside down"),
+        pytest.param((0, -1, -1, 0), lambda stored: np.rot90(stored[:, ::-1], -1), id="mirrored and turned"),
+    ],
+)
+def test_video_with_a_display_matrix_is_upright(
+    matrix: tuple[int, ...], upright: Callable[[Any], Any], tmp_path: Path
+) -> None:
+    path = write_video(tmp_path / "x.mp4", moving_square(1))
+    stored = next(frames_of(path)).image
+    data = bytearray(path.read_bytes())
+    track = data.index(b"tkhd") + 4 + 40  # ISO 14496-12: the 3x3 matrix of a version 0 track header
+    a, b, c, d = (0x10000 * part for part in matrix)
+    data[track : track + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 0x40000000)
+    path.write_bytes(data)
+    assert np.array_equal(next(frames_of(path)).image, upright(stored))
 
 
 def test_turn_in_the_bitstream_holds_for_all_frames_of_its_group(tmp_path: Path) -> None:
@@ -404,6 +427,30 @@ def test_image_of_another_depth_is_stretched_to_8_bits(image: Any, tmp_path: Pat
     assert np.abs(got.astype(int) - want.astype(int)).max() <= 1
 
 
+def test_dead_pixel_does_not_darken_a_thermal_image(tmp_path: Path) -> None:
+    whole = (7000 + np.arange(200 * 200) // 40).reshape(200, 200).astype(np.uint16)
+    dead = whole.copy()
+    dead[0, 7] = 65535
+    for name, image in (("whole.png", whole), ("dead.png", dead)):
+        cv2.imwrite(str(tmp_path / name), image)
+    first, second = (next(frames_of(tmp_path / name)).image for name in ("whole.png", "dead.png"))
+    assert np.count_nonzero(first != second) == 3, "the pixel itself"
+
+
+def test_pictures_after_the_first_of_a_tiff_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cv2.imwritemulti(str(tmp_path / "x.tiff"), [np.full((48, 64, 3), grey, np.uint8) for grey in (50, 150)])
+    assert [int(one.image[0, 0, 0]) for one in frames_of(tmp_path / "x.tiff")] == [50]
+    assert "holds 2 pictures, and the first is used" in caplog.text
+
+
+def test_pam_with_alpha_keeps_its_colours(tmp_path: Path) -> None:
+    pixels = np.zeros((48, 64, 4), np.uint8)
+    pixels[:, :32] = (200, 100, 50, 255)  # RGBA
+    head = b"P7\nWIDTH 64\nHEIGHT 48\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n"
+    (tmp_path / "x.pam").write_bytes(head + pixels.tobytes())
+    assert np.array_equal(next(frames_of(tmp_path / "x.pam")).image, pixels[:, :, 2::-1])
+
+
 def test_image_without_a_finite_value_is_refused_with_its_depth(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -420,10 +467,11 @@ def test_avif_is_upright_and_heic_refused_by_name(tmp_path: Path, caplog: pytest
     exif[0x0112] = 6  # turn 90 degrees clockwise
     stored.save(tmp_path / "x.avif", exif=exif)
     assert next(frames_of(tmp_path / "x.avif")).image.shape == (64, 48, 3)
-    (tmp_path / "x.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(64))
-    with pytest.raises(CameraLost):
-        list(frames_of(tmp_path / "x.heic"))
-    assert "HEIC is not read; save it as JPEG" in caplog.text
+    for name, head in (("HEIC", b"\0\0\0\x18ftypheic"), ("JPEG XL", b"\xff\x0a")):
+        (tmp_path / name).write_bytes(head + bytes(64))
+        with pytest.raises(CameraLost):
+            list(frames_of(tmp_path / name))
+        assert f"{name} is not read; save it as JPEG" in caplog.text
 
 
 @pytest.mark.skipif(not hasattr(cv2, "imwriteanimation"), reason="this OpenCV writes no animations")

@@ -11,7 +11,7 @@ import cv2
 
 from edged.capture.camera import Stream
 from edged.capture.sources.animation import AnimationStream
-from edged.capture.sources.image_files import ImageStream, images_in, is_heif
+from edged.capture.sources.image_files import ImageStream, images_in, unread_kind
 from edged.capture.sources.opencv import configure_opencv
 from edged.capture.sources.video_files import VideoStream
 from edged.config.tables.camera import CameraConfig
@@ -26,7 +26,7 @@ class FileCamera:
         configure_opencv()
         self._name = name
         self._settings = settings
-        self._logged_bad: set[Path] = set()  # each bad file is logged once
+        self._logged: set[Path] = set()  # of each file something is logged once at most
 
     def open(self) -> Stream:
         path = Path(self._settings.source.reveal()).expanduser()
@@ -38,13 +38,13 @@ class FileCamera:
                 f"{path}: {error.strerror}; give the path of a video, image or folder", "absent"
             ) from error
         if images is not None:
-            return ImageStream(self._name, images, self._settings, self._logged_bad)
+            return ImageStream(self._name, images, self._settings, self._logged)
         if size == 0:
             raise CameraLost(f"{path}: the file is empty; record or copy it again", "empty")
         if _is_animated_webp(_head(path)):
             return AnimationStream(path, self._settings)
         if is_still(path):
-            return ImageStream(self._name, [path], self._settings, self._logged_bad)
+            return ImageStream(self._name, [path], self._settings, self._logged)
         return VideoStream(self._name, path, self._settings)
 
 
@@ -52,7 +52,7 @@ def is_still(path: Path) -> bool:
     """Whether the file is one image, and neither an animation nor a video."""
     head = _head(path)
     moves = _is_animation(head) or _is_animated_webp(head) or path.suffix.lower() in MOTION_JPEG_SUFFIXES
-    return (cv2.haveImageReader(str(path)) and not moves) or is_heif(head)
+    return (cv2.haveImageReader(str(path)) and not moves) or bool(unread_kind(head))
 
 
 def _head(path: Path) -> bytes:

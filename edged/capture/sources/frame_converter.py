@@ -5,12 +5,15 @@ Transfer functions are left alone, so that HLG and PQ keep all their steps.
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
-from typing import Any
+from math import atan2, degrees
+from typing import Any, NamedTuple
 
 import av
 import cv2
 import numpy as np
+from av.sidedata.sidedata import Type as SideData
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from edged.errors import CameraLost
@@ -23,6 +26,16 @@ NEARLY_SQUARE = Fraction(1, 50)  # a pixel's sides that differ by less are round
 MAX_ASPECT = 8  # a pixel's sides that differ by more are an error of the stream
 
 
+class Orientation(NamedTuple):
+    """What makes a picture upright: it is mirrored left to right, and then turned clockwise, in degrees."""
+
+    turn: int = 0
+    mirrored: bool = False
+
+
+UPRIGHT = Orientation()
+
+
 class FrameConverter:
     """Of one stream; keeps swscale's state between frames."""
 
@@ -30,8 +43,8 @@ class FrameConverter:
         self._reformatter = VideoReformatter()
         self._max_pixels = max_pixels
 
-    def convert(self, frame: Any, pixel_aspect: Fraction | None, turn: int, out: U8 | None) -> U8:
-        """(H, W, 3) uint8 BGR, turned clockwise by `turn` degrees, in `out` where it fits.
+    def convert(self, frame: Any, pixel_aspect: Fraction | None, orientation: Orientation, out: U8 | None) -> U8:
+        """(H, W, 3) uint8 BGR, made upright by `orientation`, in `out` where it fits.
 
         Raises CameraLost for a size that no camera has.
         """
@@ -40,7 +53,9 @@ class FrameConverter:
         planes = self._reformat(frame, width, height).planes
         rows = np.frombuffer(planes[0], np.uint8).reshape(-1, planes[0].line_size)
         image = rows[:height, : 3 * width].reshape(height, width, 3)
-        rotation = CV2_ROTATION.get(turn)
+        if orientation.mirrored:
+            image = np.asarray(cv2.flip(image, 1), np.uint8)
+        rotation = CV2_ROTATION.get(orientation.turn)
         if rotation is not None:
             upright_hw = (height, width) if rotation == cv2.ROTATE_180 else (width, height)
             fits = out is not None and out.shape == (*upright_hw, 3)
@@ -76,9 +91,16 @@ def is_anamorphic(pixel_aspect: Fraction | None) -> bool:
     return abs(pixel_aspect - 1) > NEARLY_SQUARE and 1 / Fraction(MAX_ASPECT) <= pixel_aspect <= MAX_ASPECT
 
 
-def clockwise_turn(frame: Any) -> int:
-    """The turn in degrees, a multiple of 90, that makes the frame upright, by its display matrix."""
-    return int(round(-frame.rotation / 90) * 90 % 360)
+def orientation_of(frame: Any) -> Orientation:
+    """What makes the frame upright, by its display matrix; its turn is a multiple of 90. Source: libavutil/display.h"""
+    matrix = frame.side_data.get(SideData.DISPLAYMATRIX)
+    if matrix is None:
+        return UPRIGHT
+    a, b, _, c, d = struct.unpack("=5i", bytes(matrix)[:20])
+    mirrored = a * d < b * c
+    if mirrored:
+        a, b = -a, -b
+    return Orientation(round(degrees(atan2(b, a)) / 90) * 90 % 360, mirrored)
 
 
 def check_size(size_wh: tuple[int, int], max_pixels: int = MAX_PIXELS) -> None:

@@ -32,18 +32,23 @@ IMAGE_SUFFIXES = frozenset([".avif", ".bmp", ".jp2", ".jpeg", ".jpg", ".pgm", ".
 DEFAULT_FOLDER_HZ = 5.0  # images of a folder, without `fps`
 MAX_NAMED = 5  # files that one line names
 FEW_LEVELS = 1 << 14  # a 16-bit image that uses fewer of its levels is stretched to 8 bit, not cut to its high byte
+STRAY_SHARE = 1e-4  # of the pixels at either end of the levels: a dead one does not set the range
+SAMPLES = 1 << 18  # pixels of an image from which its levels are read
 AVIF_HEADS = (b"ftypavif", b"ftypavis")
 HEIF_HEADS = tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"))
+JXL_HEADS = (b"\xff\x0a", b"\0\0\0\x0cJXL ")
+FFMPEG_HEADS = (b"P7\n", b"\xff\xd8\xff\xf7")  # PAM, JPEG-LS; OpenCV garbles: findings/opencv-pam-with-alpha.sh
+TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 class ImageStream:
-    def __init__(self, name: str, paths: list[Path], settings: CameraConfig, logged_bad: set[Path]) -> None:
+    def __init__(self, name: str, paths: list[Path], settings: CameraConfig, logged: set[Path]) -> None:
         self._name = name
         self._paths = paths
         self._loop = settings.loop
         self._step_ns = round(NS_PER_S / (settings.fps or DEFAULT_FOLDER_HZ))
         self._clock = PlaybackClock(realtime=settings.realtime)
-        self._logged_bad = logged_bad
+        self._logged = logged  # files of which something was logged
         self._remaining: Iterator[Path] = iter(paths)
         self._decoded = 0  # images in this round
         self._shown = 0  # images in all rounds
@@ -75,12 +80,18 @@ class ImageStream:
 
     def _load(self, path: Path) -> U8:
         try:
-            return load_image(path)
+            image = load_image(path)
         except CameraLost as bad:
-            if path not in self._logged_bad:
-                self._logged_bad.add(path)
-                log.warning("camera %s: skipped %s", self._name, bad)
+            self._log_once(path, f"skipped {bad}")
             return EMPTY_IMAGE
+        if (pages := _pages(path)) > 1:
+            self._log_once(path, f"{printable_path(path)} holds {pages} pictures, and the first is used; split it")
+        return image
+
+    def _log_once(self, path: Path, text: str) -> None:
+        if path not in self._logged:
+            self._logged.add(path)
+            log.warning("camera %s: %s", self._name, text)
 
 
 def images_in(folder: Path, name: str) -> list[Path]:
@@ -115,10 +126,11 @@ def load_image(path: Path) -> U8:
     shown = printable_path(path)
     try:
         content = np.fromfile(path, np.uint8)
-        if bytes(content[4:12]) in AVIF_HEADS:
+        head = bytes(content[:12])
+        if head[4:12] in AVIF_HEADS or head.startswith(FFMPEG_HEADS):
             return _first_picture(path)
-        if is_heif(bytes(content[:12])):
-            raise CameraLost(f"{shown}: HEIC is not read; save it as JPEG, PNG or AVIF", "undecodable")
+        if kind := unread_kind(head):
+            raise CameraLost(f"{shown}: {kind} is not read; save it as JPEG, PNG or AVIF", "undecodable")
         image = cv2.imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
         if image is None:  # grey of 32 bits or more
             image = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
@@ -135,9 +147,19 @@ def load_image(path: Path) -> U8:
         raise CameraLost(f"{shown}: {error}", error.code) from error
 
 
-def is_heif(head: bytes) -> bool:
-    """Whether a file that begins so is an image of the HEIF family other than AVIF, as telephones write them."""
-    return head[4:12] in HEIF_HEADS
+def unread_kind(head: bytes) -> str:
+    """The name of the kind of image that begins so, if it is one that is not read here; else empty."""
+    if head[4:12] in HEIF_HEADS:
+        return "HEIC"
+    return "JPEG XL" if head.startswith(JXL_HEADS) else ""
+
+
+def _pages(path: Path) -> int:
+    """How many pictures a TIFF holds; 1 for any other file."""
+    with path.open("rb") as file:
+        if not file.read(4).startswith(TIFF_HEADS):
+            return 1
+    return int(cv2.imcount(str(path)))
 
 
 def to_8_bit(image: NDArray[Any]) -> U8:
@@ -146,16 +168,26 @@ def to_8_bit(image: NDArray[Any]) -> U8:
     if image.dtype == np.uint8:
         return np.asarray(image, np.uint8)
     values = np.asarray(image, np.float32)
-    finite = values[np.isfinite(values)]
-    if not finite.size:
+    low, high = _levels(values)
+    if low > high:
         raise CameraLost(f"{image.dtype} image without one finite value", "depth")
-    low, high = float(finite.min()), float(finite.max())
     if image.dtype == np.uint16 and high - low >= FEW_LEVELS:
         return np.asarray(np.asarray(image, np.uint16) >> 8, np.uint8)
     if image.dtype.kind == "f" and low >= 0 and high <= 1:
         low, high = 0.0, 1.0
     scaled = (np.nan_to_num(values, nan=low, posinf=high, neginf=low) - low) * (255 / max(high - low, 1e-9))
     return np.asarray(np.round(scaled.clip(0, 255)), np.uint8)
+
+
+def _levels(values: NDArray[np.float32]) -> tuple[float, float]:
+    """The lowest and highest finite value, but for a few stray pixels; the lowest is above the highest without any."""
+    step = max(1, round((values.size / values.shape[2] / SAMPLES) ** 0.5))
+    sample = values[::step, ::step]
+    finite = sample[np.isfinite(sample)]
+    if not finite.size:
+        return 1.0, 0.0
+    low, high = np.quantile(finite, (STRAY_SHARE, 1 - STRAY_SHARE), method="inverted_cdf")
+    return float(low), float(high)
 
 
 def _first_picture(path: Path) -> U8:

@@ -20,10 +20,12 @@ from edged.capture.sources.damage import DamageTracker, time_ns
 from edged.capture.sources.deinterlacer import Deinterlacer
 from edged.capture.sources.frame_converter import (
     MAX_PIXELS,
+    UPRIGHT,
     FrameConverter,
+    Orientation,
     check_size,
-    clockwise_turn,
     is_anamorphic,
+    orientation_of,
 )
 from edged.errors import CameraLost
 from edged.frame import U8
@@ -45,7 +47,7 @@ class Picture:
     stamp_ns: int | None  # presentation time in the stream
     arrived_ns: int  # CLOCK_MONOTONIC: of a live one, when it began to arrive; else when its last packet was read
     damaged: bool
-    turn: int = 0  # clockwise, in degrees, that makes it upright
+    orientation: Orientation = UPRIGHT
 
 
 class VideoReader:
@@ -67,7 +69,7 @@ class VideoReader:
         self.end_byte = 0  # of the latest packet in the file; 0: unknown
         self.unstarted = 0  # packets before the first picture that are errors
         self.failed = False  # a part of the stream could not be read or decoded
-        self._turn = 0  # of the pictures that come now; findings/upside-down-by-the-bitstream.sh
+        self._orientation = UPRIGHT  # of the pictures that come now; findings/upside-down-by-the-bitstream.sh
         self._live, self._transport = live, transport
         self._begun_ns: int | None = None  # when the picture of the next packet began to arrive; None: not known
         self._key_ns: int | None = None  # of the latest key packet
@@ -92,7 +94,7 @@ class VideoReader:
         """(H, W, 3) uint8 BGR of the picture, square and upright, in `out` where it fits; size 0: not decodable."""
         if picture.frame is None:
             return EMPTY_IMAGE
-        return self._converter.convert(picture.frame, self.pixel_aspect, picture.turn, out)
+        return self._converter.convert(picture.frame, self.pixel_aspect, picture.orientation, out)
 
     @property
     def pixel_aspect(self) -> Fraction | None:
@@ -166,8 +168,8 @@ class VideoReader:
             self._strict_tries = STRICT_TRIES
         for frame in frames:
             self.damage.on_frame(frame)
-            if frame.key_frame or frame.rotation:  # a turn in the bitstream holds for what follows the key frame too
-                self._turn = clockwise_turn(frame)
+            if frame.key_frame or frame.rotation:  # one in the bitstream holds for what follows, too
+                self._orientation = orientation_of(frame)
             self._add(self._deinterlacer.push(frame), arrived_ns)
         if not packet.size:
             self._add(self._deinterlacer.flush(), arrived_ns)
@@ -185,9 +187,15 @@ class VideoReader:
         for frame in frames:
             stamp_ns = time_ns(frame)
             self._settle_doubtful(stamp_ns)
-            damaged = self.damage.is_damaged(frame, stamp_ns)
-            picture = Picture(frame=frame, stamp_ns=stamp_ns, arrived_ns=arrived_ns, damaged=damaged, turn=self._turn)
-            self._ready.append(picture)
+            self._ready.append(
+                Picture(
+                    frame=frame,
+                    stamp_ns=stamp_ns,
+                    arrived_ns=arrived_ns,
+                    damaged=self.damage.is_damaged(frame, stamp_ns),
+                    orientation=self._orientation,
+                )
+            )
 
     def _settle_doubtful(self, stamp_ns: int | None) -> None:
         """Count those before the frame of this time as failed; its own has come after all."""
