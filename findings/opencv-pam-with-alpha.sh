@@ -1,5 +1,5 @@
 #!/bin/sh
-# A PAM of type RGB_ALPHA: of each row, IMREAD_COLOR of opencv-python-headless 4.12.0.88 and 5.0.0.93 gives a quarter, and
+# A PAM of type RGB_ALPHA: of each row, IMREAD_COLOR of opencv-python-headless 4.12.0.88 and 5.0.0.93 gives a quarter and
 # leaves the rest as the memory was: parts of images decoded before, or zeros. No error. IMREAD_UNCHANGED gives all.
 #
 # Seen (version, pixels of a row that are right; by IMREAD_COLOR and IMREAD_UNCHANGED):

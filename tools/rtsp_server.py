@@ -93,6 +93,8 @@ class RtspServer:
         self.nonce_uses = 0  # requests that a nonce of a digest is good for; 0: any number
         self.hangs_up = False  # closes the connection with each challenge
         self.audio: Literal["no", "only", "refused"] = "no"  # refused: announced, and SETUP of it fails
+        self.control = "track0"  # of the video track, in its description
+        self.refusals: dict[str, str] = {}  # the status of a reply, by method
         self.first_frame = 0  # of the clip, that a viewer gets
         self.setups: list[str] = []  # addresses of the tracks that were set up
         self.tls: ssl.SSLContext | None = None  # then it speaks RTSPS
@@ -175,6 +177,8 @@ class RtspServer:
             return _reply("401 Unauthorized", [*lines, *self._challenges()])
         if method == "DESCRIBE" and self.missing:
             return _reply("404 Not Found", lines)
+        if method in self.refusals:
+            return _reply(self.refusals[method], lines)
         if method == "DESCRIBE":
             return _reply("200 OK", [*lines, f"Content-Base: {url}/", "Content-Type: application/sdp"], self._sdp())
         if method == "SETUP":
@@ -221,7 +225,7 @@ class RtspServer:
             *(head if self.audio == "no" else [*head, *audio]),
             *(f"m=video 0 RTP/AVP {PAYLOAD_TYPE}", f"a=rtpmap:{PAYLOAD_TYPE} {self.codec}/{CLOCK_HZ}"),
             f"a=fmtp:{PAYLOAD_TYPE} packetization-mode=1;sprop-parameter-sets={sets}",
-            *(f"a=framerate:{self.clip.rate_hz}", "a=control:track0", ""),
+            *(f"a=framerate:{self.clip.rate_hz}", f"a=control:{self.control}", ""),
         ]
         return "\r\n".join(lines)
 

@@ -57,6 +57,27 @@ def test_audio_only_is_lost_with_what_it_offers(server: RtspServer) -> None:
         camera(server).open()
 
 
+@pytest.mark.parametrize(
+    ("method", "status", "words"),
+    [
+        pytest.param("SETUP", "461 Unsupported Transport", "allow RTP over TCP", id="no TCP"),
+        pytest.param("PLAY", "453 Not Enough Bandwidth", "limit of viewers", id="viewers"),
+    ],
+)
+def test_refusal_of_what_is_described_is_told(server: RtspServer, method: str, status: str, words: str) -> None:
+    server.login, server.digest, server.control = ("u", "p"), ("MD5",), f"{server.url}/track0"
+    server.refusals = {method: status}
+    with raises_code(CameraLost, "no_video", f"refuses {method}", status, words):
+        camera(server, username="u", password="p").open()
+    assert set(server.setups) == {server.control} if method == "PLAY" else not server.setups
+
+
+def test_codec_that_ffmpeg_does_not_know_is_named(server: RtspServer) -> None:
+    server.codec = "H266"
+    with raises_code(CameraLost, "no_video", "H266", "set it to H.264"):
+        camera(server).open()
+
+
 @pytest.mark.parametrize("algorithms", [("SHA-256",), ("MD5", "SHA-256"), ("SHA-512-256",)])
 @pytest.mark.parametrize("nonce_uses", [0, 1], ids=["", "a nonce for each request"])
 def test_login_that_ffmpeg_cannot_do_is_done_for_it(

@@ -15,7 +15,16 @@ from edged.capture.camera import CapturedImage, Stream, StreamFacts
 from edged.capture.onvif.search import search_of
 from edged.capture.sources.gstreamer import Codec, OutputFormat, rtsp_pipeline
 from edged.capture.sources.opencv import LiveStream, configure_opencv, has_element, has_gstreamer
-from edged.capture.sources.rtsp_describe import TIMEOUT_S, Address, RtspReply, connect, describe, media, needs_relay
+from edged.capture.sources.rtsp_describe import (
+    TIMEOUT_S,
+    Address,
+    RtspReply,
+    connect,
+    describe,
+    media,
+    needs_relay,
+    refusal,
+)
 from edged.capture.sources.rtsp_relay import LoginRelay
 from edged.capture.sources.video_reader import Picture, VideoReader
 from edged.config.tables.camera import CameraConfig
@@ -28,6 +37,7 @@ KNOWN_CODECS = frozenset(["H264", "H265"])  # as RTP calls them
 # Shares of `open_timeout_s`: FFmpeg may take the first; the second is for a DESCRIBE that finds the reason. At the
 # third, also of `frame_timeout_s`, the stream gives up by itself, with a better reason than the worker has.
 OPEN_SHARE, DESCRIBE_SHARE, PICTURE_SHARE = 0.7, 0.2, 0.9
+REFUSAL_SHARE = 0.1  # of it, for how it refuses what it describes
 MIN_OPEN_S = 0.2  # for a second try, with another login
 FFMPEG_OPTIONS = {
     "rtsp_transport": "tcp",
@@ -76,20 +86,26 @@ class RtspCamera:
         deadline_ns = time.monotonic_ns() + ns(PICTURE_SHARE * self._open_s)
         container = self._open_ffmpeg()
         try:
-            if not container.streams.video:
+            if not any(track.codec_context for track in container.streams.video):  # None: FFmpeg does not know it
                 raise self._no_stream(self._describe(self._tls_context()))
-            reader = VideoReader(container, live=True, transport=True)
+            reader = self._reader(container)
         except CameraLost:
             container.close()
             raise
         return RtspStream(reader, self._address.masked_url, deadline_ns, self._settings, limiter)
+
+    def _reader(self, container: Any) -> VideoReader:
+        try:
+            return VideoReader(container, live=True, transport=True)
+        except CameraLost as lost:
+            raise CameraLost(f"{self._address.masked_url}: {lost}", lost.code) from lost
 
     def _open_gstreamer(self, limiter: RateLimiter | None) -> Stream:
         reply = describe(self._address)  # first: GStreamer prints pages to stderr when an open fails
         url = self._relay(None).url if self._relayed or needs_relay(reply) else self._address.url
         capture = cv2.VideoCapture()
         if not capture.open(self._pipeline(url), cv2.CAP_GSTREAMER):
-            raise self._no_stream(self._describe(None))
+            raise self._no_stream_after(self._describe(None), None)
         return LiveStream(capture, self._address.masked_url, self._pixel_format, limiter)
 
     def _open_ffmpeg(self) -> Any:
@@ -102,12 +118,12 @@ class RtspCamera:
             refused = isinstance(error, av.HTTPUnauthorizedError)
         reply = self._describe(context)  # tells a wrong password
         if self._relayed or not (refused or needs_relay(reply)):
-            raise self._no_stream(reply)
+            raise self._no_stream_after(reply, context)
         self._relayed = True
         try:
             return self._container(context, end_s)
         except (av.FFmpegError, OSError, ValueError):
-            raise self._no_stream(self._describe(context)) from None
+            raise self._no_stream_after(self._describe(context), context) from None
 
     def _container(self, context: ssl.SSLContext | None, end_s: float) -> Any:
         """An open PyAV container. Raises `av.FFmpegError`, OSError and ValueError."""
@@ -125,8 +141,12 @@ class RtspCamera:
     def _describe(self, context: ssl.SSLContext | None) -> RtspReply:
         return describe(self._address, min(TIMEOUT_S, DESCRIBE_SHARE * self._open_s), context)
 
-    def _no_stream(self, reply: RtspReply) -> CameraLost:
-        """Why there is no stream, by the camera's description of it."""
+    def _no_stream_after(self, reply: RtspReply, context: ssl.SSLContext | None) -> CameraLost:
+        """Why there is no stream, after asking the camera for what it describes."""
+        return self._no_stream(reply, refusal(self._address, REFUSAL_SHARE * self._open_s, context))
+
+    def _no_stream(self, reply: RtspReply, refused: str = "") -> CameraLost:
+        """Why there is no stream, by the camera's description of it, and by how it refuses it."""
         tracks = media(reply.body)
         offered = ", ".join(name for _, name in tracks) or "nothing"
         if not any(kind == "video" for kind, _ in tracks):
@@ -134,7 +154,8 @@ class RtspCamera:
         else:
             known = any(name.upper() in KNOWN_CODECS for kind, name in tracks if kind == "video")
             cure = "" if known else "set it to H.264 or H.265, and "
-            text = f"the camera describes a stream ({offered}) and gave no frame; {cure}check its limit of viewers"
+            did = f"refuses {refused}" if refused else f"gave no frame; {cure}check its limit of viewers"
+            text = f"the camera describes a stream ({offered}) and {did}"
         return CameraLost(f"{self._address.masked_url}: {text}", "no_video")
 
     def _tls_context(self) -> ssl.SSLContext | None:

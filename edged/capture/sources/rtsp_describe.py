@@ -27,6 +27,12 @@ TIMEOUT_S, MIN_TIMEOUT_S = 2.0, 0.1  # of a whole exchange
 MAX_HEADER_LINES = 100  # of an answer that are read; more is no RTSP
 MAX_LINE_BYTES, MAX_BODY_BYTES = 8192, 65536  # of an answer that are read: far more than a description has
 MAX_TRACKS, MAX_NAME = 8, 40  # of a description that are read
+VIEWERS = "check the camera's limit of viewers"
+REFUSAL_CURES = {  # of a description's video, by the reply's code
+    453: f"the network or the camera is at its limit; {VIEWERS}",
+    461: "allow RTP over TCP, also called interleaved, in the camera",
+    503: f"it is busy; {VIEWERS}",
+}
 MIN_SECRET_CHARS = 4  # of a part of the path or query that a camera may repeat in its answer
 
 
@@ -107,6 +113,9 @@ class RtspReply:
     body: str
     hung_up: bool = False  # with its challenge: the login took another connection
     location: str = ""  # where else it refers to, without login and path
+    raw_body: str = field(default="", repr=False)  # with what it may repeat of our request
+    base: str = field(default="", repr=False)  # address that those of the tracks are relative to; empty: that asked for
+    session: str = ""
 
 
 def describe(address: Address, timeout_s: float = TIMEOUT_S, tls: ssl.SSLContext | None = None) -> RtspReply:
@@ -128,6 +137,25 @@ def media(sdp: str) -> list[tuple[str, str]]:
         (printable(track.split(" ", 1)[0], MAX_NAME), printable(found[1] if found else "unnamed", MAX_NAME))
         for track, found in zip(tracks, encodings, strict=True)
     ]
+
+
+def refusal(address: Address, timeout_s: float, tls: ssl.SSLContext | None = None) -> str:
+    """How the camera refuses the video that it describes, as in "SETUP over TCP: 461 Unsupported Transport; ...".
+
+    Empty when it does not, or could not be asked.
+    """
+    with suppress(OSError, CameraLost), connect(address, timeout_s, tls) as connection:
+        viewer = _Viewer(connection, address, timeout_s)
+        described = viewer.ask("DESCRIBE", address.url, "Accept: application/sdp")
+        base = described.base or address.url
+        transport = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1"
+        setup = viewer.ask("SETUP", _video_url(described.raw_body, base), transport)
+        if setup.code != 200:
+            return f"SETUP over TCP: {_refused(setup)}"
+        play = viewer.ask("PLAY", base, f"Session: {setup.session}")
+        if play.code != 200:
+            return f"PLAY: {_refused(play)}"
+    return ""
 
 
 def needs_relay(reply: RtspReply) -> bool:
@@ -178,10 +206,50 @@ def _unknown_login(reply: RtspReply, address: Address) -> str:
 
 
 def _request(address: Address, cseq: int, login: Login) -> bytes:
-    credentials = login.header("DESCRIBE", address.url)
-    lines = [f"DESCRIBE {address.url} RTSP/1.0", f"CSeq: {cseq}", "Accept: application/sdp"]
+    return _message("DESCRIBE", address.url, cseq, login, "Accept: application/sdp")
+
+
+def _message(method: str, url: str, cseq: int, login: Login, header: str) -> bytes:
+    credentials = login.header(method, url)
+    lines = [f"{method} {url} RTSP/1.0", f"CSeq: {cseq}", header]
     lines += [f"Authorization: {credentials}"] if credentials else []
     return bytes_of("\r\n".join([*lines, "", ""]))
+
+
+class _Viewer:
+    """Asks one thing after the other on a connection, and logs in where it is asked to."""
+
+    def __init__(self, connection: socket.socket, address: Address, timeout_s: float) -> None:
+        self._connection, self._address, self._login = connection, address, address.login
+        self._answers = _Answers(connection, time.monotonic() + timeout_s)
+        self._cseq = 0
+
+    def ask(self, method: str, url: str, header: str) -> RtspReply:
+        """The reply. Raises OSError and CameraLost."""
+        reply = self._ask(method, url, header)
+        again = reply.code == 401 and self._address.username and self._login.accept(reply.challenges)
+        return self._ask(method, url, header) if again else reply
+
+    def _ask(self, method: str, url: str, header: str) -> RtspReply:
+        self._cseq += 1
+        self._connection.sendall(_message(method, url, self._cseq, self._login, header))
+        return _read_reply(self._answers, self._address)
+
+
+def _video_url(sdp: str, base: str) -> str:
+    """The address of the first video of a description. Source: RFC 2326, C.1.1"""
+    track = next((track for track in re.split(r"(?m)^m=", sdp)[1:] if track.startswith("video")), "")
+    found = re.search(r"(?m)^a=control:(\S+)", track)
+    control = found[1] if found else "*"
+    if control == "*" or "://" in control:
+        return base if control == "*" else control
+    return f"{base.removesuffix('/')}/{control}"
+
+
+def _refused(reply: RtspReply) -> str:
+    if 300 <= reply.code < 400 and reply.location:
+        return f"{reply.code} {reply.phrase}: it refers to {reply.location}; set that as source"
+    return f"{reply.code} {reply.phrase}; {REFUSAL_CURES.get(reply.code, 'see the settings of the camera')}"
 
 
 class _Answers:
@@ -237,10 +305,20 @@ def _read_reply(answers: _Answers, address: Address) -> RtspReply:
     given = (value for name, value in headers if name == "content-length")
     length = next((int(value) for value in given if re.fullmatch("[0-9]{1,9}", value)), 0)
     challenges = tuple(value for name, value in headers if name == "www-authenticate")
-    body = address.without_secrets(answers.body(min(length, MAX_BODY_BYTES)).decode("utf-8", "replace"))
+    body = answers.body(min(length, MAX_BODY_BYTES)).decode("utf-8", "replace")
     phrase = printable(address.without_secrets(match[2].strip()))
+    named = dict(reversed(headers))
     told = next((value for name, value in headers if name == "location" and is_address(value)), "")
-    return RtspReply(int(match[1]), phrase, challenges, body, location=printable(redact_value(told)))
+    return RtspReply(
+        int(match[1]),
+        phrase,
+        challenges,
+        address.without_secrets(body),
+        raw_body=body,
+        location=printable(redact_value(told)),
+        base=named.get("content-base") or named.get("content-location", ""),
+        session=named.get("session", "").partition(";")[0],
+    )
 
 
 def _lost(address: Address, reason: str, code: str) -> CameraLost:
