@@ -49,6 +49,8 @@ def entry() -> None:
     SIGABRT, and it takes a twentieth of a short command's time. Whatever must be closed has been closed.
     """
     _open_closed_streams()
+    if sys.argv[1:2] == ["run"]:
+        _ignore_reload()
     try:
         code = main()
     except SystemExit as end:  # argparse's, after help or bad usage
@@ -70,6 +72,17 @@ def _open_closed_streams() -> None:
         if getattr(sys, name) is None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
             setattr(sys, name, open(number, "w" if number else "r"))  # noqa: SIM115  as long as the process
+
+
+def _ignore_reload() -> None:
+    """SIGHUP asks the daemon to read its files again; it has not read them yet, and would end.
+
+    Not on a terminal: there it says that the terminal was closed.
+    """
+    import signal  # noqa: PLC0415  which takes as long to import as a short command
+
+    if not sys.stdin.isatty():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def _flush(stream: TextIO) -> int:

@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -69,10 +70,8 @@ def run(args: argparse.Namespace) -> int:
     threading.excepthook = log_uncaught
     recent_lines = RecentLines()
     set_up(journal_handler(os.environ) or StderrHandler(), recent_lines=recent_lines)
-    _end_failed_trial(args)
-    config = load_checked(args.config)
+    trial: dict[str, Any] = {}
     with ExitStack() as stack:
-        trial = _with_embedded_broker(stack, config) if args.embedded_broker else {}
 
         def read_config() -> Config:
             return _with_arguments(args, load_checked(args.config), trial)
@@ -88,12 +87,17 @@ def run(args: argparse.Namespace) -> int:
 
         def show(daemon: Daemon, stack: ExitStack) -> Sequence[Sink]:
             if args.seconds is not None:
-                stack.enter_context(stop_after(stop, args.seconds, partial(_is_seen, args, daemon)))
+                begin_s.append(time.monotonic())  # of this daemon: after a reload there may be another
+                rest_s = max(0.0, begin_s[0] + args.seconds - begin_s[-1])
+                stack.enter_context(stop_after(stop, rest_s, partial(_is_seen, args, daemon)))
             return _display(args, daemon, stack)
 
-        stop = threading.Event()
+        stop, begin_s = threading.Event(), list[float]()
         runner = DaemonRunner(options, stop, systemd.from_environment(os.environ))
-        stack.enter_context(stop_on_signals(stop, runner.reload))
+        stack.enter_context(stop_on_signals(stop, runner.reload))  # before anything is read that a reload would read
+        _end_failed_trial(args)
+        config = load_checked(args.config)
+        trial |= _with_embedded_broker(stack, config) if args.embedded_broker else {}
         daemon = runner.run(_with_arguments(args, config, trial), show)
     return int(_plays_file(args, daemon.config) and daemon.cameras()[SOURCE_NAME].state.phase == "lost")
 

@@ -86,7 +86,9 @@ class Preview:
         self._done = True
         if self._clip is not None:
             self._clip.close()
-            self._say(f"{self._clip_path}: {self._clip.frames / CLIP_HZ:.0f} s of what it sees; play it")
+            frames, seconds = self._clip.frames, round(self._clip.frames / CLIP_HZ)
+            length = f"{seconds} s" if seconds else f"{frames} frame{'s' if frames > 1 else ''}"
+            self._say(f"{self._clip_path}: {length} of what it sees; play it")
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
         if not self._done:

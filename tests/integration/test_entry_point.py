@@ -50,6 +50,13 @@ def test_invalid_broker_option_is_reported(
     assert capsys.readouterr().err == error
 
 
+def test_sighup_before_the_daemon_has_read_its_files_does_not_end_it() -> None:
+    code = "import os, signal, sys; import edged.__main__ as entry; sys.argv = ['edged', 'run']; "
+    code += "entry.main = lambda: os.kill(os.getpid(), signal.SIGHUP) or 0; entry.entry()"
+    done = subprocess.run([sys.executable, "-c", code], check=False, stdin=subprocess.DEVNULL, timeout=60)
+    assert done.returncode == 0
+
+
 @pytest.mark.parametrize("words", [["watch", "--for", "1e99"], ["send", "diagnose", "--within", "nan"]])
 def test_invalid_duration_is_reported(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exited:

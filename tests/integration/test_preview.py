@@ -49,10 +49,12 @@ def test_preview_that_ends_early_keeps_what_it_has(tmp_path: Path) -> None:
 
 
 def test_preview_has_the_caption_of_its_camera_and_no_other_cameras_frames(tmp_path: Path) -> None:
-    with preview(tmp_path, []) as sink:
+    said: list[str] = []
+    with preview(tmp_path, said) as sink:
         sink(frame(0), result(HORSE))
         sink(replace(frame(1, "yard"), image=np.full((48, 64, 3), 255, np.uint8)), result(HORSE))
     assert frames_of(tmp_path / "look.mp4") == 1
+    assert "look.mp4: 1 frame of what it sees" in said[-1]
     picture = load_image(tmp_path / "look.jpg")
     assert picture[-1].mean() < 70
 
