@@ -11,7 +11,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 
 from edged.errors import ConfigError
 from edged.messages.documents import field_texts
+from edged.messages.schema import CameraPhase
 from edged.runtime.threads import SupervisedThread
 from edged.units import BYTES_PER_MB, HZ_PER_MHZ, MS_PER_S, S_PER_H, S_PER_MIN
 
@@ -47,7 +48,7 @@ COUNTERS = frozenset(  # all other metrics are gauges
         f"edged_mqtt_{name}"
         for name in ("reconnects", "accepted", "published", "acknowledged", "expired", "dropped", "failed", "refused")
     ]
-    + ["edged_mqtt_stored_corrupt_files"]
+    + ["edged_mqtt_stored_corrupt_files", "edged_device_hardware_throttling_over_current_total"]
 )
 
 UNITS = (  # of the health message -> those of Prometheus, and the factor
@@ -126,8 +127,8 @@ def _samples(node: Mapping[str, Any], prefix: str, labels: dict[str, str], above
             for problem in value:
                 of = {"code": problem["code"], "source": problem["source"]}
                 yield Sample("edged_problem", of, 1.0, path)
-        elif key == "state":
-            yield Sample(name, {**labels, "state": value}, 1.0, path)
+        elif key == "state":  # a state set: every state has a sample, so that one that has ended is 0, not gone
+            yield from (Sample(name, {**labels, key: one}, float(one == value), path) for one in get_args(CameraPhase))
         elif key in LABELS and isinstance(value, Mapping):
             family = "edged_camera" if key == "cameras" else name
             for own, one in value.items():

@@ -12,9 +12,11 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from edged.behaviour.horse.day_log import StallDay
+from edged.behaviour.horse.horse import WHILE_LYING, WHILE_STANDING
 from edged.behaviour.types import Posture, View
 from edged.messages.schema import StallState, State
 
+BEHAVIOURS = WHILE_STANDING | WHILE_LYING
 VIEWS: tuple[View, ...] = get_args(View)
 POSTURES: tuple[Posture, ...] = get_args(Posture)
 TEXTS = {  # of the metrics below `edged_`, and their labels
@@ -22,7 +24,10 @@ TEXTS = {  # of the metrics below `edged_`, and their labels
     "subjects": ("Subjects of a class; none while the view is not ok.", ("camera", "class")),
     "alerts_open": ("Alerts that have not closed, by kind.", ("camera", "event_type", "severity")),
     "stall_posture": ("1 for the posture of the horse; none while the view is not ok.", ("camera", "posture")),
-    "stall_behaviour": ("1 for what the horse is doing.", ("camera", "behaviour")),
+    "stall_behaviour": (
+        "1 for what the horse is doing, else 0; none while the view is not ok.",
+        ("camera", "behaviour"),
+    ),
     "stall_horses": ("Horses on the floor of the stall.", ("camera",)),
     "stall_person_present": ("1 while a person is in the stall.", ("camera",)),
     "stall_today_seconds": ("Time of the current local day, such as `sternal`, `walking`.", ("camera", "activity")),
@@ -58,8 +63,8 @@ class SceneCollector(Collector):
 def _add_stall(families: Mapping[str, GaugeMetricFamily], camera: str, stall: StallState) -> None:
     for posture in POSTURES:
         families["stall_posture"].add_metric([camera, posture], float(stall["posture"] == posture))
-    for behaviour in stall["behaviours"]:
-        families["stall_behaviour"].add_metric([camera, behaviour], 1)
+    for behaviour in sorted(BEHAVIOURS.union(stall["behaviours"])):
+        families["stall_behaviour"].add_metric([camera, behaviour], float(behaviour in stall["behaviours"]))
     families["stall_horses"].add_metric([camera], stall["horse_count"])
     families["stall_person_present"].add_metric([camera], float(stall["person_present"]))
 

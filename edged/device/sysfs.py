@@ -70,6 +70,7 @@ class SysfsSensors:
         return {
             "active": sorted({kind for kind in kinds if "fan" not in kind.lower()}),
             "over_current_events": self._new_overcurrent_events(),
+            "over_current_total": self._last_events or 0,
         }
 
     def coolers(self) -> list[str]:

@@ -96,6 +96,7 @@ class HardwareThrottling(TypedDict):
 
     active: Annotated[list[str], field("Cooling devices at work.")]
     over_current_events: Annotated[int, field("Since the health message before.", ge=0)]
+    over_current_total: Annotated[int, field("Over-current events since the device booted.", ge=0)]
 
 
 class Throttle(TypedDict):

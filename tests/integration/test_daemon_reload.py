@@ -218,7 +218,8 @@ protocol = "3.1.1"\n[cameras.barn]\nsource = "{barn}"\nloop = true\n"""
             path.write_text(text.replace('"box"', '"other"'))
             os.kill(child.pid, signal.SIGHUP)
             until(lambda: site.listener.bodies("edged/other/cam/barn/poses"))
-            assert site.listener.states("edged/box/status")[-1] == "stopped"
+            until(lambda: site.listener.bodies("edged/box/status")[-1] == {})  # cleared: nobody is online there
+            assert site.listener.bodies("edged/box/status")[-2]["state"] == "stopped"
         finally:
             child.send_signal(signal.SIGTERM)
             _, output = child.communicate(timeout=LIMIT_S)

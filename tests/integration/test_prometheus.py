@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, generate_latest, parser
 
 from edged.behaviour.horse.day_log import StallDay
 from edged.device.prometheus import MAX_CLIENTS, HealthCollector, MetricsServer
-from edged.device.scene_metrics import POSTURES, SceneCollector
+from edged.device.scene_metrics import BEHAVIOURS, POSTURES, SceneCollector
 from edged.errors import ConfigError
 from edged.messages.examples import example
 from edged.messages.schema import State
@@ -107,7 +107,10 @@ def test_help_has_the_unit_of_its_metric() -> None:
 def test_number_that_only_grows_is_a_counter(samples: Samples) -> None:
     assert samples["edged_camera_frames_captured_total", (("camera", "a"),)] == 9
     assert samples["edged_mqtt_published_total", ()] == 7
-    assert scrape(example("health"))["edged_mqtt_stored_corrupt_files_total", ()] == 0
+    found = scrape(example("health"))
+    assert found["edged_mqtt_stored_corrupt_files_total", ()] == 0
+    assert found["edged_device_hardware_throttling_over_current_total", ()] == 3
+    assert found["edged_device_hardware_throttling_over_current_events", ()] == 0
 
 
 def test_number_of_waiting_messages_is_a_gauge(samples: Samples) -> None:
@@ -115,8 +118,9 @@ def test_number_of_waiting_messages_is_a_gauge(samples: Samples) -> None:
     assert samples["edged_mqtt_stored_messages", ()] == 3
 
 
-def test_state_is_a_label(samples: Samples) -> None:
-    assert samples["edged_camera_state", (("camera", "a"), ("state", "online"))] == 1
+def test_each_state_is_a_sample_and_the_present_one_is_1(samples: Samples) -> None:
+    states = {dict(labels)["state"]: value for (name, labels), value in samples.items() if name == "edged_camera_state"}
+    assert states == {"connecting": 0, "online": 1, "lost": 0, "ended": 0, "off": 0}
 
 
 def test_problem_is_a_sample(samples: Samples) -> None:
@@ -202,6 +206,13 @@ def test_horse_of_a_stall_is_measured() -> None:
     samples = scene_samples()
     postures = {p: samples["edged_stall_posture", (("camera", "stall-1"), ("posture", p))] for p in POSTURES}
     assert postures == {"standing": 0, "sternal": 1, "lateral": 0, "unknown": 0}
+    behaviours = {
+        dict(labels)["behaviour"]: on for (name, labels), on in samples.items() if name == "edged_stall_behaviour"
+    }
+    assert (set(behaviours), {one for one, on in behaviours.items() if on}) == (
+        BEHAVIOURS,
+        set(example("state")["stall"]["behaviours"]),
+    )
     assert samples["edged_stall_horses", (("camera", "stall-1"),)] == 1
     assert samples["edged_stall_person_present", (("camera", "stall-1"),)] == 0
     assert samples["edged_subjects", (("camera", "stall-1"), ("class", "horse"))] == 1

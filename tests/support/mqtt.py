@@ -96,13 +96,13 @@ class Listener:
         return len(self._subscriptions)
 
     def bodies(self, topic: str) -> list[dict[str, Any]]:
-        """Decoded once each: waiting tests ask a hundred times a second."""
+        """Decoded once each: waiting tests ask a hundred times a second. Empty where a retained one was cleared."""
         new = self.messages[self._sorted :]
         self._sorted += len(new)
         for message in new:
             self._by_topic[message.topic].append(message)
         decoded = self._decoded[topic]
-        decoded += [json.loads(message.payload) for message in self._by_topic[topic][len(decoded) :]]
+        decoded += [json.loads(message.payload or b"{}") for message in self._by_topic[topic][len(decoded) :]]
         return list(decoded)
 
     def states(self, topic: str) -> list[str]:

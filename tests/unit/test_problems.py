@@ -54,7 +54,7 @@ def test_little_free_memory_is_a_problem() -> None:
 
 
 def test_throttling_and_over_current_are_two_problems() -> None:
-    throttling = {"active": ["cpu-throttle-alert"], "over_current_events": 3}
+    throttling = {"active": ["cpu-throttle-alert"], "over_current_events": 3, "over_current_total": 3}
     codes = [code for code, *_ in found(ProblemTracker(), body(hardware_throttling=throttling))]
     assert codes == ["hardware-throttled", "over-current"]
 

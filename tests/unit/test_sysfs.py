@@ -74,11 +74,16 @@ def test_running_fan_is_not_throttling(orin: SysfsSensors) -> None:
     assert throttling["active"] == ["cpu-throttle-alert"]
 
 
-def test_over_current_events_are_since_the_last_read(orin: SysfsSensors, tmp_path: Path) -> None:
+def test_over_current_events_are_since_the_last_read_and_their_total_is_the_kernels(
+    orin: SysfsSensors, tmp_path: Path
+) -> None:
     first = orin.throttling()
     tree(tmp_path, {"sys/class/hwmon/hwmon1/oc1_event_cnt": "9"})
     second = orin.throttling()
-    assert [first and first["over_current_events"], second and second["over_current_events"]] == [0, 2]
+    assert first is not None
+    assert second is not None
+    assert [one["over_current_events"] for one in (first, second)] == [0, 2]
+    assert [one["over_current_total"] for one in (first, second)] == [8, 10]
 
 
 def test_power_is_voltage_times_current_of_connected_rails(orin: SysfsSensors) -> None:

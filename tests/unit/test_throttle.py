@@ -15,7 +15,7 @@ from edged.units import ns
 from tests.support.clock import ManualClock
 
 SETTINGS = ThrottleConfig(steps_hz=(10, 5, 2), hot_c=90, cool_c=82, step_down_s=30, step_up_s=120)
-NO_THROTTLING: HardwareThrottling = {"active": [], "over_current_events": 0}
+NO_THROTTLING: HardwareThrottling = {"active": [], "over_current_events": 0, "over_current_total": 0}
 
 
 def steps_of(policy: ThrottlePolicy, clock: ManualClock, *phases: tuple[float, float]) -> list[int]:
@@ -55,8 +55,16 @@ def test_interrupted_cool_time_begins_again(clock: ManualClock) -> None:
 @pytest.mark.parametrize(
     ("throttling", "reason"),
     [
-        pytest.param({"active": ["cpu-throttle"], "over_current_events": 0}, "cpu-throttle", id="cooling"),
-        pytest.param({"active": [], "over_current_events": 3}, "3 over-current events", id="over-current"),
+        pytest.param(
+            {"active": ["cpu-throttle"], "over_current_events": 0, "over_current_total": 0},
+            "cpu-throttle",
+            id="cooling",
+        ),
+        pytest.param(
+            {"active": [], "over_current_events": 3, "over_current_total": 3},
+            "3 over-current events",
+            id="over-current",
+        ),
     ],
 )
 def test_hardware_throttling_steps_down_at_any_temperature(
