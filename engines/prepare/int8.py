@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper, version_converter
 
-from engines.prepare.graph import replace_items
+from engines.prepare.graph import refold, replace_items
 
 INT8_MAX = 127  # symmetric: -128 is not used
 # CPUs with AVX2 but without VNNI add two products of 8 bits in 16, which overflows: OpenVINO's result is then wrong,
@@ -33,11 +33,12 @@ def to_int8(model: ModelProto, ranges: Mapping[str, float], fp32: Collection[str
 
     ranges  largest magnitude of each activation that a convolution reads
     fp32    names of convolutions to leave out
-    Raises KeyError for an activation without a range, ValueError for a model older than scales per channel.
+    An older model is converted to the opset that has scales per channel. Raises KeyError for an activation without a
+    range, and what onnx raises for an operator that it cannot convert.
     """
-    opset = next(one.version for one in model.opset_import if not one.domain)
-    if opset < MIN_OPSET:
-        raise ValueError(f"opset {opset}: INT8 wants {MIN_OPSET} or newer: export the model with it")
+    if next(one.version for one in model.opset_import if not one.domain) < MIN_OPSET:
+        model.CopyFrom(version_converter.convert_version(model, MIN_OPSET))
+        refold(model)  # axes that were attributes are constants now
     graph = model.graph
     chosen = {node.name for node in convolutions(model)} - set(fp32)
     quantised = _Quantised(graph, ranges)

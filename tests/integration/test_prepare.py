@@ -187,13 +187,19 @@ def test_int8_wants_ranges_of_this_very_file(card: Card, error: str) -> None:
         prepare(card, lsp(lambda model: None), batch=1, precision="int8")
 
 
-def test_int8_of_an_old_opset_is_refused() -> None:
-    def older(model: onnx.ModelProto) -> None:
-        model.opset_import[0].version = 11
-
-    data = lsp(older)
-    with pytest.raises(CardError, match="opset 11: INT8 wants 13"):
-        prepare(with_int8(CARDS["rtmpose-t-lsp14"], data), data, batch=1, precision="int8")
+def test_int8_raises_an_old_opset_to_the_one_with_scales_per_channel() -> None:
+    text = """<ir_version: 6, opset_import: ["" : 11]> net (float[n, 3, 256, 192] input) => (float[n, 1, 4, 256, 192] y)
+        <float[4, 3, 1, 1] kernel = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}>
+        { x = Conv(input, kernel) y = Unsqueeze<axes = [1]>(x) }"""
+    data = bytes(onnx.parser.parse_model(text).SerializeToString())
+    card = with_int8(CARDS["rtmpose-t-lsp14"], data)
+    quantised, whole = (prepare(card, data, batch=1, precision=kind, io="fp32") for kind in ("int8", "fp32"))
+    model = onnx.load_model_from_string(quantised.onnx)
+    onnx.checker.check_model(model, full_check=True)
+    assert (model.opset_import[0].version, [node.op_type for node in model.graph.node][-1]) == (13, "Unsqueeze")
+    found, wanted = (OnnxRunner(one.onnx).run(golden_inputs(card)[1])[0] for one in (quantised, whole))
+    assert found.shape == (1, 1, 4, 256, 192)
+    assert np.abs(found - wanted).mean() < 0.1 * np.abs(wanted).mean()
 
 
 def test_operator_that_onnx_does_not_know_is_an_error_of_the_model() -> None:

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edged.frame import F32
-from engines.card import Card, Int8
+from engines.card import Card
 from engines.catalogue import HERE, load
 from engines.store.model_store import ModelStore
 from tools.precision import fp16, int8
-from tools.precision.accuracy import Photographs
+from tools.precision.accuracy import Truth
 from tools.precision.pictures import inputs
 
 PICTURES = 64
@@ -34,13 +34,11 @@ def main() -> None:
         "--store", type=Path, default=Path("/var/lib/edged/models"), help="of models not in the package"
     )
     parser.add_argument("--pictures", type=int, default=PICTURES, help="for calibration, and as many for the check")
-    parser.add_argument(
-        "--first", type=int, help="photographs of people, and of horses, on which INT8 may lose nothing"
-    )
+    parser.add_argument("--first", type=int, help="photographs of each kind on which INT8 may lose nothing")
     parser.add_argument("--only", choices=("fp16", "int8"), help="one precision")
     args = parser.parse_args()
     catalogue = load(None if args.folder == HERE else args.folder)
-    photographs = Photographs(args.data, args.first)
+    truth = Truth(args.data, args.first)
     for name in args.cards or [name for name, card in catalogue.items() if card.source.bundled]:
         card = catalogue[name]
         file = ModelStore(args.store).path(card)
@@ -48,7 +46,7 @@ def main() -> None:
         if args.only != "int8":
             measure_fp16(card, file.read_bytes(), check, args.folder / f"{name}.toml")
         if args.only != "fp16":
-            found = int8.measured(card, file, calibration, check, photographs)
+            found = int8.measured(card, file, calibration, check, truth)
             write_int8(card, found, args.folder / f"{name}.int8.json")
 
 
@@ -62,13 +60,13 @@ def measure_fp16(card: Card, data: bytes, check: Sequence[F32], path: Path) -> N
     print(f"{card.name}: fp32 = {list(chosen)}")
 
 
-def write_int8(card: Card, found: Int8 | None, path: Path) -> None:
-    if found is None:
+def write_int8(card: Card, found: int8.Found, path: Path) -> None:
+    if found.faults:
         path.unlink(missing_ok=True)
-        print(f"{card.name}: no INT8 that is close enough")
+        print(f"{card.name}: no INT8 that is close enough: {'; '.join(found.faults)}")
         return
-    path.write_text(json.dumps(found.model_dump(mode="json"), indent=1) + "\n")
-    print(f"{card.name}: INT8, {len(found.fp32)} convolutions in FP32; {path}")
+    path.write_text(json.dumps(found.int8.model_dump(mode="json"), indent=1) + "\n")
+    print(f"{card.name}: INT8, {len(found.int8.fp32)} convolutions in FP32; {path}")
 
 
 def with_islands(text: str, islands: tuple[str, ...]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,8 +34,9 @@ class Models:
 class Contender:
     """The published subjects of an image, and what they were chosen from."""
 
-    def __init__(self, models: Models) -> None:
-        cards = load()
+    def __init__(self, models: Models, cards: Mapping[str, Card] | None = None) -> None:
+        """`cards`: of the models, by name; those of the catalogue by default."""
+        cards = cards or load()
         self.detector = cards[models.detector]
         posing = {label: (cards[name], file) for label, (name, file) in models.poses.items()}
         assert self.detector.detect is not None  # noqa: S101  # a detector's card
