@@ -71,10 +71,11 @@ class DiscoveryPublisher:
             self._bus.subscribe(BIRTH.at(prefix=self._device.prefix), self._on_birth)
 
     def remove_former(self, device: str) -> None:
-        """Remove what was announced under a former id of this device. Thread: any."""
+        """Remove what was announced under a former id of this device and is not in use. Thread: any."""
         with self._lock:
             announced = self._announced.read(lambda table: _announced(table, {}), Announced())
-        self._remove(path for path in announced if _box(path) == device)
+            gone = announced.keys() - {topic.path for topic in self._payloads}
+        self._remove(path for path in gone if _box(path) == device)
 
     def _remove(self, paths: Iterable[str]) -> None:
         for path in paths:

@@ -7,8 +7,10 @@ then it is tried at each start, as the broker may be away.
 from __future__ import annotations
 
 import logging
+import math
 import re
 import threading
+import time
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
@@ -26,6 +28,7 @@ log = logging.getLogger(__name__)
 RETAINED = (topics.STATE, topics.DAILY, topics.CAMERA_STATUS)  # the last of them is the one that is not stored
 OF_DEVICE = (topics.INFO, topics.HEALTH, topics.SWITCHES, topics.REPORTED, topics.STATUS)  # STATUS last: it tells
 MAX_FORMER = 4  # ids whose messages wait to be cleared; the oldest is given up
+WILL_S = 120.0  # by then a broker has seen that a device is gone, where `mqtt.keepalive_s` is not above 80
 
 
 class RetainedCameras:
@@ -43,6 +46,7 @@ class RetainedCameras:
         self._lock = threading.RLock()  # of what follows, and the file
         self._published: set[str] = set()
         self._former: dict[str, list[str]] = {}  # cameras by root
+        self._online_s: dict[str, float] = {}  # former roots that were seen online, and when; time.monotonic
         saved: dict[str, list[str]] = self._file.read(_parse, {})
         for former, cameras in saved.items():  # that of `root` among them: a device may have its old id again
             if former == root:
@@ -72,19 +76,29 @@ class RetainedCameras:
                 self._bus.subscribe(status, partial(self._on_former_status, root), optional=True)
 
     def _on_former_status(self, root: str, request: Request) -> None:
-        """Another device may have that id by now, as after an image of a disk was copied: its messages are its own."""
+        """Another device may have that id by now, as after an image of a disk was copied: its messages are its own.
+
+        So an id that is seen online is forgotten, unless it was this one, whose last will is still to come.
+        """
         body = foreign_json(request.payload)
         if not isinstance(body, dict) or (cameras := self._former.get(root)) is None:
             return
         if body.get("state") == "online":
-            log.warning(
-                "broker: a device is online as %s, the former id of this one: nothing of it is cleared now", root
-            )
+            self._leave(root)
+            return
+        if time.monotonic() - self._online_s.get(root, math.inf) > WILL_S:
             return
         for name in cameras:
             self._clear(RETAINED, f"/{root}/", camera=name)
         self._on_former(root.rpartition("/")[2])
         self._clear(OF_DEVICE, f"/{root}/", partial(self._forget_root, root))
+
+    def _leave(self, root: str) -> None:
+        if root not in self._online_s:
+            log.warning("broker: a device is online as %s, the former id of this one: nothing of it is cleared", root)
+            with self._lock:
+                self._online_s[root] = time.monotonic()
+                self._write()
 
     def _clear(
         self, specs: tuple[TopicSpec, ...], prefix: str, on_last: Callable[[], None] | None = None, **names: str
@@ -106,7 +120,8 @@ class RetainedCameras:
                 self._write()
 
     def _write(self) -> None:  # under the lock
-        former = dict(list(self._former.items())[-MAX_FORMER:])
+        left = [(root, cameras) for root, cameras in self._former.items() if root not in self._online_s]
+        former = dict(left[-MAX_FORMER:])
         self._file.write({"root": self._root, "cameras": sorted(self._published), "former": former})
 
 

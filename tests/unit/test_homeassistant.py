@@ -302,6 +302,12 @@ def test_what_was_announced_under_a_former_device_id_stays_until_it_is_to_be_rem
     assert all("/device/other/" in path for path in json.loads((tmp_path / "announced.json").read_text()))
 
 
+def test_device_whose_base_topic_alone_changed_stays_announced(bus: MemoryBus, tmp_path: Path) -> None:
+    announce(bus, tmp_path)
+    announce(bus, tmp_path, base="site").remove_former("box")
+    assert bus.retained[STALL]["components"]
+
+
 def test_entities_that_are_gone_are_removed_from_then_on(bus: MemoryBus, tmp_path: Path) -> None:
     announce(bus, tmp_path, stall_cameras=frozenset({"stall"}))
     for _ in range(2):

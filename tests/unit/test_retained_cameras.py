@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -104,12 +105,19 @@ def test_former_device_id_is_cleared_at_the_next_start_when_the_broker_has_gone(
     assert box.status("offline") == OF_OLD
 
 
-def test_former_device_id_that_another_device_has_now_is_left_alone(box: Box, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("passed_s", "cleared"), [(100, OF_OLD), (200, [])], ids=["its own last will", "another one"])
+def test_former_device_id_that_is_seen_online_is_another_device_unless_its_last_will_comes_soon(
+    box: Box, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, passed_s: float, cleared: list[str]
+) -> None:
     box.start("stall", "yard")
     box.start("stall", root="edged/other")
     assert box.status("online") == box.removed == []
     assert "a device is online as edged/box" in caplog.text
-    assert box.status("offline") == OF_OLD  # it was this one, before its will came
+    assert box.saved["former"] == {}, "forgotten: nothing of it is cleared at another start"
+    now_s = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now_s + passed_s)
+    assert box.status("online") == []
+    assert box.status("offline") == cleared
 
 
 def test_device_that_has_its_former_id_again_keeps_its_cameras(box: Box) -> None:
