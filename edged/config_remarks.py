@@ -187,6 +187,8 @@ def _source_remarks(key: Key, camera: CameraConfig) -> Iterator[Violation]:
         if name in camera.model_fields_set:
             kind = "cameras" if is_files else "files"
             yield (*key, name), None, f"is for {kind}, and {camera.source_kind} is the source here; remove it"
+    if is_files and (fault := _no_file(str(Path(camera.source.reveal()).expanduser()))):
+        yield (*key, "source"), str(camera.source), fault
     if camera.onvif_serial and camera.source_kind != "rtsp":
         yield (*key, "onvif_serial"), None, f"is for rtsp, and {camera.source_kind} is the source here; remove it"
     if camera.source.reveal().startswith("rtsps:"):

@@ -250,6 +250,16 @@ ROWS = {
         "F:3 cameras.a.quality: min_brightness must be below max_brightness; lower the one or raise the other",
     ),
     # secrets
+    "address_with_space": (
+        '[cameras.a]\nsource = "rtsp://u:a b@cam/s "',
+        'F:2 cameras.a.source = "rtsp://***@cam/…": has a space, which an address may not hold; remove it, '
+        "or write %20 for it",
+    ),
+    "scheme_twice": (
+        '[cameras.a]\nsource = "rtsp://rtsp://cam/s"',
+        'F:2 cameras.a.source = "rtsp://rtsp:/…": must be rtsp://host[:port]/path; '
+        "in a password write %23 %2F %3F %40 for # / ? @",
+    ),
     "address_with_secret": (
         '[cameras.a]\nsource = "rtsp://admin:hunter2@cam:port/s?x=1"',
         'F:2 cameras.a.source = "rtsp://***@cam:port/…": must be rtsp://host[:port]/path; '

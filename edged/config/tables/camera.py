@@ -46,6 +46,8 @@ def _check_source(source: SecretAddress) -> SecretAddress:
         raise ValueError("must be csi:<sensor number>; write csi:0 for the first sensor")
     if value.startswith(("rtsp:", "rtsps:")) and not _is_rtsp_url(value):
         raise ValueError("must be rtsp://host[:port]/path; in a password write %23 %2F %3F %40 for # / ? @")
+    if value.startswith(("rtsp:", "rtsps:")) and " " in value.rpartition("@")[2]:
+        raise ValueError("has a space, which an address may not hold; remove it, or write %20 for it")
     if value.startswith(("http:", "https:")):
         raise ValueError(
             "must be the camera's rtsp:// address; for one without RTSP, go2rtc makes it of HTTP: configs/README.md"
@@ -61,7 +63,9 @@ def _check_source(source: SecretAddress) -> SecretAddress:
 
 def _is_rtsp_url(url: str) -> bool:
     try:
-        return bool((parts := urlsplit(url)).hostname) and parts.port != 0
+        parts = urlsplit(url)
+        twice = parts.hostname in ("rtsp", "rtsps") and parts.path.startswith("//")
+        return bool(parts.hostname) and parts.port != 0 and not twice
     except ValueError:  # a port that is no number, a bracket that is not closed
         return False
 
