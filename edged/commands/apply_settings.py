@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ssl
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from edged.config.toml_text import dotted
+from edged.config.certificates import camera_tls
 from edged.config.tree import Config
 from edged.config_check import check_layers, remark_lines, valid_config
 from edged.errors import ConfigError
@@ -72,16 +72,12 @@ def check_bundle(bundle: Bundle, root: Path) -> Config:
 
 def _check_certificates(bundle: Bundle, config: Config, folder: str) -> None:
     """Raises ConfigError where the broker's, or a camera's CA, cannot be used; `folder` is where they lie now."""
+    key: tuple[str, ...] = ("mqtt", "tls")
     try:
         tls_context(config.mqtt.tls)
-    except ConfigError as exc:
-        message = str(exc).replace(f"{folder}/", "")
-        raise ConfigError(f"{bundle.layer.where(('mqtt', 'tls'))} {message}") from exc
-    for name, camera in config.cameras.items():
-        try:
-            if camera.ca is not None:
-                ssl.create_default_context(cafile=camera.ca)
-        except OSError as exc:
+        for name, camera in config.cameras.items():
             key = ("cameras", name, "ca")
-            text = f"{bundle.layer.where(key)} {dotted(key)}: {exc.strerror or exc}; want a CA certificate as PEM text"
-            raise ConfigError(text) from exc
+            camera_tls(name, camera)
+    except ConfigError as exc:
+        message = re.sub(rf" = {re.escape(folder)}/[^\s:,]+", "", str(exc))  # where it lies for the check
+        raise ConfigError(f"{bundle.layer.where(key)} {message}") from exc

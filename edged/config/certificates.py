@@ -1,6 +1,6 @@
-"""When the certificates end that a configuration names.
+"""The certificates that a configuration names: authorities to trust, and when each ends.
 
-Upstream: the configuration, its files. Downstream: `health`, `edged doctor`, the remarks of `edged check`.
+Upstream: the configuration, its files. Downstream: TLS of brokers and cameras; `health`, `edged doctor`, `edged check`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
+from edged.config.tables.camera import CameraConfig
 from edged.config.tables.mqtt import MqttConfig
 from edged.config.tree import Config
+from edged.errors import ConfigError
 from edged.units import MS_PER_DAY, MS_PER_S
 
 SOON_MS = 30 * MS_PER_DAY  # before its end a certificate is a problem
@@ -30,6 +32,26 @@ def certificate_ends(config: Config) -> dict[str, int]:
     cameras = {f"cameras.{name}.ca": camera.ca for name, camera in config.enabled_cameras.items()}
     page = {"panel.cert": config.panel.cert} if config.panel.enabled else {}
     return ends | _ends(cameras | page)
+
+
+def load_authorities(context: ssl.SSLContext, key: str, ca: Path | None) -> ssl.SSLContext:
+    """`context`, which trusts the authorities of the file from now on; None: the system's. `key` names it in errors.
+
+    Raises ConfigError when the file cannot be used.
+    """
+    try:
+        if ca is None:
+            context.load_default_certs()
+        else:
+            context.load_verify_locations(ca)
+    except OSError as exc:
+        raise ConfigError(f"{key} = {ca}: {exc.strerror or exc}; want a PEM file this user can read", "tls-ca") from exc
+    return context
+
+
+def camera_tls(name: str, camera: CameraConfig) -> ssl.SSLContext:
+    """What an `rtsps://` camera is verified by. Raises ConfigError when its `ca` cannot be used."""
+    return load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), f"cameras.{name}.ca", camera.ca)
 
 
 def mqtt_ends(mqtt: MqttConfig) -> dict[str, int]:

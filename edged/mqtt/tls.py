@@ -14,6 +14,7 @@ from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
 
+from edged.config.certificates import load_authorities
 from edged.config.tables.mqtt import MqttConfig, TlsConfig
 from edged.errors import ConfigError
 from edged.foreign_text import printable
@@ -52,14 +53,7 @@ def tls_context(tls: TlsConfig) -> ssl.SSLContext:
     """Raises ConfigError, with the name of the file that cannot be used."""
     context = NamedContext(ssl.PROTOCOL_TLS_CLIENT)
     context.server_name = tls.server_name
-    try:
-        if tls.ca is None:
-            context.load_default_certs()
-        else:
-            context.load_verify_locations(tls.ca)
-    except OSError as exc:
-        text = f"mqtt.tls.ca = {tls.ca}: {exc.strerror or exc}; want a PEM file this user can read"
-        raise ConfigError(text, "tls-ca") from exc
+    load_authorities(context, "mqtt.tls.ca", tls.ca)
     if tls.cert is not None and tls.key is not None:
         try:
             context.load_cert_chain(tls.cert, tls.key, password="")

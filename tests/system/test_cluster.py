@@ -15,8 +15,9 @@ from tests.support.mqtt import MQTTv311
 from tests.support.waiting import until
 from tests.system.rights import ALL, EAST, PEOPLE, RIGHTS, WEST, Role, written
 from tools.fleet.brokers import EPHEMERAL
-from tools.fleet.cluster import Pace, killed, run
+from tools.fleet.cluster import Pace, run
 from tools.fleet.devices import passwords
+from tools.fleet.faults import killed
 from tools.fleet.kinds import cluster_for
 from tools.fleet.nats import NatsCluster
 

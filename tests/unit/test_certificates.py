@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from edged.config.certificates import certificate_ends, der_end_s, expiry, file_end_s
+from edged.config.certificates import camera_tls, certificate_ends, der_end_s, expiry, file_end_s
+from edged.config.tables.camera import CameraConfig
 from edged.config.tables.mqtt import MqttConfig
 from edged.config.tree import Config
 from edged.device.problems import ProblemTracker
+from edged.errors import ConfigError
 from edged.mqtt.tls import EXPIRED, NOT_YET_VALID, OTHER_NAME, UNKNOWN_ISSUER, certificate_fault
 from edged.units import MS_PER_DAY
 
@@ -96,3 +98,12 @@ def test_names_of_a_foreign_certificate_are_short_and_printable(code: int, field
     fault = certificate_fault(code, "of OpenSSL", MqttConfig(), {field: names}, 0.0)
     assert fault.isprintable()
     assert len(fault) < 600
+
+
+@pytest.mark.parametrize(("content", "error"), [(None, "No such file or directory"), (b"", "")], ids=["none", "empty"])
+def test_authority_of_a_camera_that_cannot_be_used_is_named(content: bytes | None, error: str, tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=rf"^cameras\.yard\.ca = {path}: {error}.*; want a PEM file"):
+        camera_tls("yard", CameraConfig.model_validate({"source": "rtsps://10.0.0.1/a", "ca": path}))

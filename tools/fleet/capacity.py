@@ -24,7 +24,8 @@ import numpy as np
 import psutil
 
 from tools.fleet.capacity_report import Run, fault_key, growth_key, held, outcome_line, page, tools_limit
-from tools.fleet.cluster import FAULTS, Fault, Outcome, Pace, calm, run
+from tools.fleet.cluster import Outcome, Pace, run
+from tools.fleet.faults import FAULTS, Fault, calm
 from tools.fleet.kinds import DISK_FULL, KINDS, PARTITION, Cluster, cluster_for
 from tools.reports.writer import environment, strict, write
 

@@ -27,6 +27,7 @@ from edged.capture.sources.rtsp_describe import (
 )
 from edged.capture.sources.rtsp_relay import LoginRelay
 from edged.capture.sources.video_reader import Picture, VideoReader
+from edged.config.certificates import camera_tls
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, ConfigError
 from edged.frame import U8
@@ -163,10 +164,9 @@ class RtspCamera:
         if not self._address.encrypted:
             return None
         try:
-            context = ssl.create_default_context(cafile=self._settings.ca)
-        except OSError as error:
-            text = f"cameras.{self._name}.ca = {self._settings.ca}: {error}; want a PEM file this user can read"
-            raise CameraLost(text, "tls_ca") from error
+            context = camera_tls(self._name, self._settings)
+        except ConfigError as error:
+            raise CameraLost(str(error), "tls_ca") from error
         if not self._settings.tls_verify:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         return context
