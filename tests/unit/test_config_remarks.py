@@ -94,7 +94,10 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
         ),
         (CAMERA + 'onvif_serial = "S"', "F:3 cameras.a.onvif_serial: is for rtsp, and v4l2 is the source here"),
         (RTSP + "loop = true", "F:3 cameras.a.loop: is for files, and rtsp is the source here; remove it"),
-        ('[cameras.a]\nsource = "/etc/hosts"\nusername = "u"', "F:3 cameras.a.username: is for cameras, and files is the"),
+        (
+            '[cameras.a]\nsource = "/etc/hosts"\nusername = "u"',
+            "F:3 cameras.a.username: is for cameras, and files is the",
+        ),
         (
             CAMERA + 'detector_interval = 3\nstatic_region = { label = "horse", box = [0, 0, 9, 9] }',
             "F:3 cameras.a.detector_interval: a static region runs no detector and no tracker; remove it",
