@@ -60,12 +60,15 @@ def settings_code(found: StickFiles | NotTrusted, root: Path) -> int:
     if isinstance(found, NotTrusted):
         print(found)
         return 1
-    if found.settings is None:
-        print("".join(f"{line}\n" for line in found.nearly), end="")
-        return int(bool(found.nearly))
+    print("".join(f"{line}\n" for line in found.nearly), end="")
+    misnamed = int(bool(found.nearly))
+    return misnamed if found.settings is None else max(misnamed, _apply(found, found.settings, root))
+
+
+def _apply(found: StickFiles, settings: bytes, root: Path) -> int:
     try:
         keys = authorise(found, root)
-        bundle, _ = with_panel_token(bundle_from(SETTINGS, found.settings), root)
+        bundle, _ = with_panel_token(bundle_from(SETTINGS, settings), root)
         code = apply_once(bundle, root, keys)
     except ConfigError as exc:
         print(exc)

@@ -15,6 +15,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from itertools import islice
 from pathlib import Path
 
@@ -34,6 +35,8 @@ FILE_SYSTEMS = ("vfat", "exfat", "ext4")
 # From <sys/mount.h>. By mount(2): util-linux 2.37 of Ubuntu 22.04 need not know the last one.
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOSYMFOLLOW = 1, 2, 4, 8, 256
 _NEARLY = re.compile(r"edged[-_ ]provision(?![a-z])", re.IGNORECASE)
+SIMILAR = 0.7  # letters of a name that are those of the right one, by SequenceMatcher; "provision" alone has 0.78
+OTHERS = (".report.txt", ".sig", ".pub")  # ends of our files' names that are no settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,7 @@ class StickFiles:
     settings: bytes | None
     signature: bytes | None
     public_key: bytes | None
-    nearly: tuple[str, ...]  # lines about files with nearly the right name
+    nearly: tuple[str, ...]  # lines about what has nearly the right name, while nothing has that name
     has_release: bool
 
 
@@ -83,8 +86,11 @@ def read_stick(folder: Path) -> StickFiles:
         release = _is_folder(at, RELEASE_FOLDER)
     finally:
         os.close(at)
-    nearly = () if settings is not None else tuple(_nearly(folder))
-    return StickFiles(settings=settings, signature=signature, public_key=key, nearly=nearly, has_release=release)
+    nearly = [] if settings is not None else list(_nearly_settings(folder))
+    if settings is None and signature is not None and not nearly:
+        nearly.append(f"found {SIGNATURE}, and no {SETTINGS}; copy that to the stick, too")
+    nearly += [] if release else _nearly_release(folder)
+    return StickFiles(settings=settings, signature=signature, public_key=key, nearly=tuple(nearly), has_release=release)
 
 
 def _read(folder: int, name: str) -> bytes | None:
@@ -115,13 +121,13 @@ def _is_folder(folder: int, name: str) -> bool:
     return False
 
 
-def _nearly(folder: Path) -> Iterator[str]:
+def _nearly_settings(folder: Path) -> Iterator[str]:
     """A line for each file whose name is nearly right, at the top or one folder down."""
     files, folders = _entries(folder)
     below = [f"{name}/{file}" for name in folders[:MAX_FOLDERS] for file in _entries(folder / name)[0]]
     for path in sorted([*files, *below]):
         name = path.rpartition("/")[2]
-        if not _NEARLY.search(name) or name.startswith(".") or name.lower().endswith((".report.txt", ".sig", ".pub")):
+        if name.startswith(".") or name.lower().endswith(OTHERS) or not _is_nearly(name):
             continue
         shown = printable(path)
         if name == SETTINGS:
@@ -130,6 +136,24 @@ def _nearly(folder: Path) -> Iterator[str]:
             yield f"found {shown}: its name must be {SETTINGS} (Windows hides .txt: View, File name extensions)"
         else:
             yield f"found {shown}: its name must be {SETTINGS}"
+
+
+def _is_nearly(name: str) -> bool:
+    stem, toml, _ = name.lower().partition(".toml")
+    letters = _letters(stem)
+    alike = "edged" in letters or SequenceMatcher(None, letters, "edgedprovision").ratio() > SIMILAR
+    return bool(_NEARLY.search(name)) or (bool(toml) and alike)
+
+
+def _nearly_release(folder: Path) -> list[str]:
+    """A line for each file or folder at the top that may be meant as the release."""
+    files, folders = _entries(folder)
+    names = [name for name in sorted([*files, *folders]) if _letters(name).startswith("edgedrelease")]
+    return [f"found {printable(name)}: a release is a folder, {RELEASE_FOLDER}; copy that, whole" for name in names]
+
+
+def _letters(name: str) -> str:
+    return re.sub("[^a-z]", "", name.lower())
 
 
 def _entries(folder: Path) -> tuple[list[str], list[str]]:

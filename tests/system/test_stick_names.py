@@ -78,6 +78,9 @@ def _new_files(device: str, at: Path, known: dict[str, bytes | str]) -> dict[str
         ("Edged_Provision (1).TOML", "its name must be edged-provision.toml"),
         ("edged provision", "its name must be edged-provision.toml"),
         ("settings/edged-provision.toml", "move it to the top of the stick"),
+        ("edged–provisioning.toml", "its name must be edged-provision.toml"),
+        ("Edge-provision.toml", "its name must be edged-provision.toml"),
+        ("edged-release.zip", "a release is a folder, edged-release"),
     ],
 )
 def test_nearly_right_name_gets_a_report_on_the_stick(name: str, cure: str, plug: Plug) -> None:
@@ -98,7 +101,8 @@ def test_right_name_is_applied_whatever_else_is_there(plug: Plug, tmp_path: Path
 
 
 def test_stick_of_something_else_stays_untouched(plug: Plug) -> None:
-    files = {"edged-provisioning-guide.pdf": b"x", REPORT: b"x", "photos/edged.jpg": b"x"}
+    files = dict.fromkeys(("edged-provisioning-guide.pdf", REPORT, "photos/edged.jpg", "edged_1_arm64.deb"), b"x")
+    files["project/pyproject.toml"] = b"x"
     assert plug(**files) == (0, "", {})
 
 
