@@ -1,13 +1,12 @@
 #!/bin/sh
 # diskcache 5.6.3 (Cache and Deque): a NaN that is put in comes out as None. Floats are stored as numbers of SQLite, which has
 # no NaN and makes NULL of it. A reader that computes with the last reading, or asks isnan(), fails where the writer said
-# "not measured", and `cache.get(key) is None` says that nothing was ever stored. float64 of numpy, which is a float, does
-# the same; float32, which is none, and NaN in a list are pickled and come out as they were.
+# "not measured", and `cache.get(key) is None` says that nothing was ever stored. numpy's floats
+# and NaN in a list are pickled, and come out as they were: the same code works with the one and not with the other.
 #
 # Seen (stored; what Cache and Deque give):
 #   nan: None, None
-#   numpy.float64(nan): None, None
-#   numpy.float32(nan): nan, nan
+#   numpy.float64(nan): nan, nan
 #   [nan]: [nan], [nan]
 #   inf: inf, inf
 set -eu
@@ -25,8 +24,7 @@ from diskcache import Cache, Deque
 cache, deque = Cache(f"{sys.argv[1]}/cache"), Deque(directory=f"{sys.argv[1]}/deque")
 for name, value, expected in (
     ("nan", math.nan, "None"),
-    ("numpy.float64(nan)", numpy.float64("nan"), "None"),
-    ("numpy.float32(nan)", numpy.float32("nan"), "nan"),
+    ("numpy.float64(nan)", numpy.float64("nan"), "nan"),
     ("[nan]", [math.nan], "[nan]"),
     ("inf", math.inf, "inf"),
 ):
