@@ -92,7 +92,7 @@ class AlertMonitor:
         if not self._reminder_is_due(self.alert, observation.t_ns):
             return None
         reason, evidence = self._rule.reason(observation), self._rule.evidence(observation)
-        return self._remind(replace(self.alert, reason=reason, evidence=evidence), observation.t_ns, observation.t_ns)
+        return self._remind(replace(self.alert, reason=reason, evidence=evidence), observation.t_ns)
 
     def _remind_unseen(self, observation: CameraObservation) -> Alert | None:
         """The alert that stays open as nobody can look: back from its snooze, or a reminder of what was seen last."""
@@ -103,7 +103,7 @@ class AlertMonitor:
         elif not self._reminder_is_due(self.alert, observation.t_ns, unseen_since_ns=self._cleared_ns):
             return None
         else:
-            self._remind(self.alert, observation.t_ns, self._last_held_ns)
+            self._remind(self.alert, observation.t_ns)
         return replace(self.alert, unseen=why_unseen(observation))
 
     @staticmethod
@@ -116,25 +116,26 @@ class AlertMonitor:
         waited_ns = t_ns - max(alert.published_ns, unseen_since_ns)
         return alert.stage == "open" and wait_s is not None and waited_ns >= ns(wait_s)
 
-    def _remind(self, alert: Alert, t_ns: int, held_ns: int) -> Alert:
-        """The open alert once more; its condition was last seen to hold at `held_ns`."""
-        duration_s = (held_ns - alert.since_ns) / NS_PER_S
+    def _remind(self, alert: Alert, t_ns: int) -> Alert:
+        """The open alert once more."""
+        duration_s = (self._last_held_ns - alert.since_ns) / NS_PER_S
         self.alert = replace(alert, published_ns=t_ns, reminders=alert.reminders + 1, duration_s=duration_s)
         return self.alert
 
     def close(self, t_ns: int) -> Alert | None:
-        """The alert, closed; None: it was not open. Its duration ends when its condition last held."""
+        """The alert, closed; None: it was not open."""
         closed = None if self.alert is None else self.set_stage("closed", t_ns)
-        if closed is not None:
-            closed = replace(closed, duration_s=(self._last_held_ns - closed.since_ns) / NS_PER_S)
         self.alert = None
         return closed
 
     def set_stage(self, stage: Stage, t_ns: int, snoozed_until_ns: int = 0) -> Alert:
-        """The open alert at its next stage. Raises LookupError when it is not open."""
+        """The open alert at its next stage; its duration ends when its condition last held.
+
+        Raises LookupError when it is not open.
+        """
         if self.alert is None:
             raise LookupError(f"{self._camera}: no open alert of {self._rule.kind}")
-        duration_s = (t_ns - self.alert.since_ns) / NS_PER_S
+        duration_s = (self._last_held_ns - self.alert.since_ns) / NS_PER_S
         self.alert = replace(
             self.alert, stage=stage, duration_s=duration_s, snoozed_until_ns=snoozed_until_ns, published_ns=t_ns
         )

@@ -17,7 +17,9 @@ from av.bitstream import BitStreamFilterContext
 from av.video.reformatter import ColorRange, Colorspace
 
 from edged.capture.camera import CapturedImage
+from edged.capture.sources import image_files
 from edged.capture.sources.files import FileCamera
+from edged.capture.sources.image_files import load_image
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, EndOfSource
 from edged.frame import U8
@@ -441,6 +443,17 @@ def test_pictures_after_the_first_of_a_tiff_are_told(tmp_path: Path, caplog: pyt
     cv2.imwritemulti(str(tmp_path / "x.tiff"), [np.full((48, 64, 3), grey, np.uint8) for grey in (50, 150)])
     assert [int(one.image[0, 0, 0]) for one in frames_of(tmp_path / "x.tiff")] == [50]
     assert "holds 2 pictures, and the first is used" in caplog.text
+
+
+def test_image_that_goes_once_it_is_read_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_and_remove(path: Path) -> U8:
+        image = load_image(path)
+        path.unlink()
+        return image
+
+    monkeypatch.setattr(image_files, "load_image", read_and_remove)
+    cv2.imwrite(str(tmp_path / "x.png"), np.full((48, 64, 3), 50, np.uint8))
+    assert [int(one.image[0, 0, 0]) for one in frames_of(tmp_path / "x.png")] == [50]
 
 
 def test_pam_with_alpha_keeps_its_colours(tmp_path: Path) -> None:

@@ -248,6 +248,7 @@ def test_snoozed_alert_is_back_after_its_time_while_nobody_can_look() -> None:
         *(("open", ""), ("snoozed", "")),
         ("open", "the image is dark and flat"),
     ]
+    assert alerts[-1].duration_s == S_PER_MIN - 1, "as far as was seen"
 
 
 def test_faulty_frames_now_and_then_keep_no_alert_open() -> None:

@@ -9,6 +9,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ class ImageStream:
         except CameraLost as bad:
             self._log_once(path, f"skipped {bad}")
             return EMPTY_IMAGE
-        if (pages := _pages(path)) > 1:
+        if path not in self._logged and (pages := _pages(path)) > 1:
             self._log_once(path, f"{printable_path(path)} holds {pages} pictures, and the first is used; split it")
         return image
 
@@ -155,11 +156,11 @@ def unread_kind(head: bytes) -> str:
 
 
 def _pages(path: Path) -> int:
-    """How many pictures a TIFF holds; 1 for any other file."""
-    with path.open("rb") as file:
-        if not file.read(4).startswith(TIFF_HEADS):
-            return 1
-    return int(cv2.imcount(str(path)))
+    """How many pictures a TIFF holds; 1 for any other file, and for one that has gone since it was read."""
+    with suppress(OSError), path.open("rb") as file:
+        if file.read(4).startswith(TIFF_HEADS):
+            return int(cv2.imcount(str(path)))
+    return 1
 
 
 def to_8_bit(image: NDArray[Any]) -> U8:
