@@ -20,9 +20,9 @@ from edged.config.tables.stall import StallConfig
 from edged.frame import Frame, FrameResult, TrackedSubject
 from edged.messages import build
 from edged.messages.build import HeaderFactory
-from edged.mqtt.memory_bus import MemoryBus
 from edged.units import ns
 from tests.support.clock import SyncedClock
+from tests.support.memory_bus import MemoryBus
 from tests.support.messages import result
 from tests.support.scene import CLEAR, monitored
 from tools.barn.life import DayBuilder, on_circle

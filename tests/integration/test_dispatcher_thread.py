@@ -8,7 +8,7 @@ from typing import Any
 from edged.control.dispatcher import CommandDispatcher, CommandResult
 from edged.messages.build import device_status
 from edged.messages.bus import Request
-from edged.mqtt.memory_bus import MemoryBus
+from tests.support.memory_bus import MemoryBus
 from tests.support.messages import HEADERS
 from tests.support.waiting import LIMIT_S, until
 

@@ -23,10 +23,10 @@ from edged.frame import U8, Frame, FrameResult
 from edged.messages import build
 from edged.messages.commands import Acknowledge, Day, RestartCamera, SetRate, Snapshot, Snooze, TestAlert
 from edged.messages.schema import Poses
-from edged.mqtt.memory_bus import MemoryBus
 from edged.publisher import Publisher
 from edged.units import ns
 from tests.support.capture import image, settings
+from tests.support.memory_bus import MemoryBus
 from tests.support.messages import HEADERS, result, subject
 from tests.support.waiting import LIMIT_S, until
 

@@ -8,7 +8,7 @@ from edged.messages.build import device_status
 from edged.messages.bus import Request
 from edged.mqtt.homeassistant import DiscoveryPublisher
 from edged.mqtt.homeassistant_payloads import BIRTH, DiscoveryDevice
-from edged.mqtt.memory_bus import MemoryBus
+from tests.support.memory_bus import MemoryBus
 from tests.support.messages import HEADERS
 
 STALL = "/homeassistant/device/box/box_stall/config"

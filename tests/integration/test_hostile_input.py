@@ -31,8 +31,8 @@ from edged.messages.commands import COMMANDS
 from edged.mqtt.duplicate_id import describe as describe_device
 from edged.mqtt.fleet_state import FleetState
 from edged.mqtt.incoming import IncomingMessage
-from edged.mqtt.memory_bus import MemoryBus
 from edged.runtime.json_state import JsonState
+from tests.support.memory_bus import MemoryBus
 from tests.support.messages import HEADERS
 from tests.support.tcp_server import tcp_server
 

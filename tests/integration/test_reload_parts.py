@@ -21,12 +21,12 @@ from edged.config.tables.camera import TrackConfig
 from edged.frame import Boxes
 from edged.messages import build
 from edged.messages.build import HeaderFactory
-from edged.mqtt.memory_bus import MemoryBus
 from edged.tracking.tracker import Tracker
 from edged.units import ns
 from tests.support.capture import FILE, image, settings
 from tests.support.clock import SyncedClock
 from tests.support.lease import leased
+from tests.support.memory_bus import MemoryBus
 from tests.support.scene import CLEAR, detected, monitored
 from tests.support.waiting import until
 

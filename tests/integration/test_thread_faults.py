@@ -34,11 +34,11 @@ from edged.mqtt import homeassistant
 from edged.mqtt.embedded_broker import EmbeddedBroker
 from edged.mqtt.homeassistant import DiscoveryPublisher
 from edged.mqtt.homeassistant_payloads import BIRTH, DiscoveryDevice
-from edged.mqtt.memory_bus import MemoryBus
 from edged.runtime import signals, threads
 from edged.runtime.signals import stop_after, stop_on_signals
 from edged.runtime.threads import TABLE, SupervisedThread
 from tests.support.engine_builds import ScriptedBuilder, started_service
+from tests.support.memory_bus import MemoryBus
 from tests.support.waiting import until
 from tools.fleet.brokers import free_port
 

@@ -16,9 +16,9 @@ from edged.frame import FrameResult, ImageQuality
 from edged.messages import build
 from edged.messages.build import HeaderFactory
 from edged.messages.schema import CameraPhase
-from edged.mqtt.memory_bus import MemoryBus
 from edged.units import ns
 from tests.support.clock import SyncedClock
+from tests.support.memory_bus import MemoryBus
 from tests.support.messages import result, subject
 
 CLEAR = ImageQuality(brightness=100, contrast=100, sharpness=1)

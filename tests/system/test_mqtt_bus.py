@@ -25,9 +25,9 @@ from edged.messages.health_schema import MqttHealth, StoreHealth
 from edged.messages.topics import Topic
 from edged.mqtt.client import MqttBus
 from edged.mqtt.embedded_broker import EmbeddedBroker
-from edged.mqtt.memory_bus import MemoryBus
 from edged.mqtt.retained_cameras import RetainedCameras
 from edged.runtime.clock import Clock
+from tests.support.memory_bus import MemoryBus
 from tests.support.messages import result, subject
 from tests.support.mqtt import Listener, Mosquitto, MQTTv311
 from tests.support.waiting import LIMIT_S, until

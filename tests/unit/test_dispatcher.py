@@ -24,7 +24,7 @@ from edged.messages.build import device_status
 from edged.messages.bus import MAX_CORRELATION_BYTES, MAX_PAYLOAD_BYTES, Request
 from edged.messages.commands import COMMANDS, SetRate
 from edged.messages.topics import Topic
-from edged.mqtt.memory_bus import MemoryBus
+from tests.support.memory_bus import MemoryBus
 from tests.support.messages import HEADERS
 from tests.support.schema import schema_errors
 

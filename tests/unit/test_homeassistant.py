@@ -31,8 +31,8 @@ from edged.mqtt.homeassistant_entities import (
     Entity,
 )
 from edged.mqtt.homeassistant_payloads import BIRTH, DiscoveryDevice
-from edged.mqtt.memory_bus import MemoryBus
 from tests.support.clock import FixedOffsetClock
+from tests.support.memory_bus import MemoryBus
 from tools.homeassistant import examples
 
 HORSE = ("horse",)

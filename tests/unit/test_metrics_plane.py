@@ -1,10 +1,10 @@
-"""PCKh, PCK by joint, AUC and EPE, by hand."""
+"""PCK by joint, AUC and EPE, by hand."""
 
 import numpy as np
 import pytest
 
 from edged.frame import F64
-from tools.metrics.plane import auc, epe, pck_by_joint, pck_mean, pckh
+from tools.metrics.plane import auc, epe, pck_by_joint, pck_mean
 
 TRUTH = np.array([[[0.0, 0], [10, 0]], [[0, 0], [20, 0]]])
 ALL = np.ones((2, 2), bool)
@@ -27,11 +27,6 @@ def test_mean_pck_weighs_every_joint_alike() -> None:
 def test_mean_pck_omits_joints_without_counted_keypoints() -> None:
     counted = np.array([[True, False], [True, False]])
     assert pck_mean(_off(0, 99, 0, 99), TRUTH, counted, np.full(2, 10.0), 0.5) == 1
-
-
-def test_pckh_limit_is_0_3_of_the_head_diagonal() -> None:
-    head = np.array([[0.0, 0, 30, 40]] * 2)  # diagonal 50, head 30, half of it 15
-    assert pckh(_off(14.9, 15, 0, 0), TRUTH, ALL, head) == 0.75
 
 
 def test_area_under_the_curve_of_a_constant_error() -> None:

@@ -12,10 +12,10 @@ from edged.config.tables.camera import CameraConfig
 from edged.config.tables.mqtt import PublishConfig
 from edged.frame import Frame, FrameResult, ImageQuality, TrackedSubject
 from edged.messages.build import device_status
-from edged.mqtt.memory_bus import MemoryBus
 from edged.publisher import Publisher
 from edged.units import NS_PER_S
 from tests.support.clock import MS
+from tests.support.memory_bus import MemoryBus
 from tests.support.messages import HEADERS, subject
 
 CLEAR = ImageQuality(brightness=99, contrast=99, sharpness=1)

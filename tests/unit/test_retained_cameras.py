@@ -11,8 +11,8 @@ import pytest
 
 from edged.messages.build import device_status
 from edged.messages.bus import Request
-from edged.mqtt.memory_bus import MemoryBus
 from edged.mqtt.retained_cameras import RetainedCameras
+from tests.support.memory_bus import MemoryBus
 from tests.support.messages import HEADERS
 
 FILE = "cameras.json"

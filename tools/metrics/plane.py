@@ -1,4 +1,4 @@
-"""2D metrics: PCK, PCKh, AUC and EPE of keypoints in the image."""
+"""2D metrics: PCK, AUC and EPE of keypoints in the image."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import numpy as np
 from edged.frame import F64, Flags
 from tools.metrics.pck import pck
 
-PCKH_SHARE = 0.5
-HEAD_SHARE = 0.6  # of the diagonal of the head box: head length as MPII defines it
 AUC_PX = 30.0
 AUC_SHARES = np.arange(20) / 20
 
@@ -26,15 +24,6 @@ def pck_by_joint(found: F64, truth: F64, counted: Flags, length_px: F64, share: 
 def pck_mean(found: F64, truth: F64, counted: Flags, length_px: F64, share: float) -> float:
     """Return the mean of `pck_by_joint`, which weighs all joints equally. Source: MMPose."""
     return _mean(pck_by_joint(found, truth, counted, length_px, share))
-
-
-def pckh(found: F64, truth: F64, counted: Flags, head_xyxy: F64) -> float:
-    """Return PCKh@0.5 of MPII: the mean PCK over joints at half the head length.
-
-    head = 0.6 · the diagonal of the annotated head box
-    """
-    head_px = HEAD_SHARE * np.linalg.norm(head_xyxy[:, 2:] - head_xyxy[:, :2], axis=1)
-    return pck_mean(found, truth, counted, head_px, PCKH_SHARE)
 
 
 def auc(found: F64, truth: F64, counted: Flags, length_px: float = AUC_PX) -> float:

@@ -121,22 +121,3 @@ def bend(vertices: F32, bones: I32, weights: F32, frames: F32) -> F32:
                 total += weights[v, n] * part
             out[v, row] = total
     return out
-
-
-@njit(fastmath=True, cache=True)
-def vertex_normals(vertices: F32, triangles: I32) -> F32:
-    """(V, 3) unit normals, the mean of the faces' by their area."""
-    out = np.zeros_like(vertices)
-    for t in range(len(triangles)):
-        i, j, k = triangles[t]
-        ux, uy, uz = vertices[j, 0] - vertices[i, 0], vertices[j, 1] - vertices[i, 1], vertices[j, 2] - vertices[i, 2]
-        vx, vy, vz = vertices[k, 0] - vertices[i, 0], vertices[k, 1] - vertices[i, 1], vertices[k, 2] - vertices[i, 2]
-        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
-        for corner in (i, j, k):
-            out[corner, 0] += nx
-            out[corner, 1] += ny
-            out[corner, 2] += nz
-    for v in range(len(out)):
-        size = np.sqrt(out[v, 0] ** 2 + out[v, 1] ** 2 + out[v, 2] ** 2) + 1e-12
-        out[v] /= size
-    return out

@@ -1,4 +1,4 @@
-"""A bus without a broker: it stores what would have been sent. For replay and tests; as strict as the real one."""
+"""A bus without a broker: it stores what would have been sent; as strict as the real one."""
 
 from __future__ import annotations
 
