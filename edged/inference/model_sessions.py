@@ -14,12 +14,13 @@ from edged.inference.cpu.backend import PREALLOCATED_SUBJECTS
 from edged.inference.cpu.choose import CpuChoice, choose, cpu_precision
 from edged.inference.cpu.int8_file import int8_file
 from edged.inference.cpu.pose3d import RootNet, VolumeNet
-from edged.inference.cpu.runtimes import ModelFiles, open_session
+from edged.inference.cpu.runtimes import CpuSession, ModelFiles, open_session
 from edged.inference.cuda.context import Gpu
 from edged.inference.cuda.engine import Engine
 from edged.inference.model_cards import ModelCards
 from edged.inference.pose3d.lifter import Lifter
 from edged.inference.session import Session
+from edged.runtime.allocator import return_free_pages
 from edged.runtime.cpus import allowed_cpus
 from engines.card import Card
 from engines.errors import EngineError, PlanRefused
@@ -102,6 +103,7 @@ class Sessions:
         self.runtime_by_model: dict[str, Runtime] = {}
         self.missing_by_model: dict[str, str] = {}
         self._without_int8: set[str] = set()
+        self._cold: list[CpuSession] = []  # to be warmed up
         for status in statuses.values():
             if not status.is_available and isinstance(status.file, EngineError):
                 self._report(status.card, status.file)
@@ -132,6 +134,12 @@ class Sessions:
             return None
         return session
 
+    def warm_up(self) -> None:
+        """Have every model on the CPU take the memory of a frame with several subjects, once."""
+        cold, self._cold = self._cold, []
+        for session in cold:
+            session.warm_up(PREALLOCATED_SUBJECTS)
+
     def open_lifter(self, cards: ModelCards) -> Lifter | None:
         volume = self.open(cards.lift) if cards.lift else None
         if volume is None:
@@ -156,7 +164,8 @@ class Sessions:
             self.cpu = choose(self._compute, list(self._cpu_models()), self.threads, self._store)
         files = self._files(status.card, status.file)
         session = open_session(self.cpu.candidate, status.card, files, self.threads, self.frames_at_once)
-        session.warm_up(PREALLOCATED_SUBJECTS)
+        return_free_pages()  # a tenth of the process, in which the library read and optimised the model
+        self._cold.append(session)
         self.runtime_by_model[status.card.name] = self.cpu.candidate.runtime
         return session
 

@@ -36,5 +36,10 @@ def trim_heap() -> None:
     By itself Python runs a full collection, which empties the free lists, only every few hours here.
     """
     gc.collect()
+    return_free_pages()
+
+
+def return_free_pages() -> None:
+    """Return unused pages of the heap to the kernel, where the C library can."""
     if trim := libc.function("malloc_trim"):
         trim(0)

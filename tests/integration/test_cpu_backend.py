@@ -63,6 +63,16 @@ def boxes(*rows: tuple[float, float, float, float], label: tuple[int, ...]) -> B
     return Boxes(xyxy=np.array(rows, np.float32), score=np.ones(len(rows), np.float32), label=np.array(label, np.int64))
 
 
+def test_models_are_warmed_up_once_between_the_first_frame_and_the_second() -> None:
+    done: list[str] = []
+    detector = session("det-person-horse", "det_person_horse.onnx")
+    fresh = CpuBackend(detector, {}, warm_up=lambda: done.append("warm"))
+    for number in range(3):
+        infer(fresh, photo(64, 48), Boxes.empty())
+        done.append(str(number))
+    assert done == ["0", "warm", "1", "2"]
+
+
 @pytest.mark.parametrize(
     "size_wh", [(1, 1), (500, 1), (1, 500), (64, 48), (641, 479), (1920, 1080), (7680, 4320)], ids=str
 )

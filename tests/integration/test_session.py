@@ -112,17 +112,17 @@ def infer(horses):
 
 infer(1)
 before = process.memory_info().rss
-for horses in (2, 3, 4):
+for horses in (2, 3, 4, 8):
     infer(horses)
 print((process.memory_info().rss - before) / 1e6)
 """
 
 
-def test_memory_of_four_subjects_is_allocated_at_load(tmp_path: Path) -> None:
+def test_memory_of_subjects_is_taken_with_the_second_frame_and_more_of_them_take_no_more(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", WARMED, tmp_path], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     grown_mb = float(done.stdout)
-    assert grown_mb < 10, "about 36 where nothing was taken"
+    assert grown_mb < 14, "about 36 where nothing was taken, or where eight are one batch"
 
 
 SHARED = """

@@ -18,11 +18,11 @@ from edged.inference.image_quality import check_limits
 from edged.inference.letterbox import Letterbox
 from edged.inference.pose3d.lifter import Lifter
 from edged.inference.select import low_thresholds, select_detections
-from edged.inference.session import Session
+from edged.inference.session import MOST_AT_ONCE, Session
 from edged.inference.stage_timer import StageTimer
 from engines.errors import CardError
 
-PREALLOCATED_SUBJECTS = 4  # subjects in one frame for which memory is taken at the start
+PREALLOCATED_SUBJECTS = MOST_AT_ONCE  # subjects in one frame for which memory is taken at the start
 
 
 class CpuBackend:
@@ -33,8 +33,16 @@ class CpuBackend:
     """
 
     def __init__(
-        self, detector: Session, poses: Mapping[str, Session], lifter: Lifter | None = None, *, frames_at_once: int = 1
+        self,
+        detector: Session,
+        poses: Mapping[str, Session],
+        lifter: Lifter | None = None,
+        *,
+        frames_at_once: int = 1,
+        warm_up: Callable[[], None] | None = None,
     ) -> None:
+        """`warm_up` is called before the second frame: the first one is published sooner."""
+        self._warm_up, self._has_begun = warm_up, False
         self._sessions = (*poses.values(), detector)
         self._lifter, self.frames_at_once = lifter, frames_at_once
         lanes = [
@@ -47,11 +55,19 @@ class CpuBackend:
             self._free.put(lane)
 
     def infer(self, frame: Frame, params: InferenceParams, priors: Boxes, *, detect: bool) -> InferenceResult:
+        self._warm_up_once()
         lane = self._free.get()
         try:
             return lane.infer(frame, params, priors, detect=detect)
         finally:
             self._free.put(lane)
+
+    def _warm_up_once(self) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+        elif (warm_up := self._warm_up) is not None:
+            self._warm_up = None
+            warm_up()
 
     def close(self) -> None:
         if self._lifter is not None:
