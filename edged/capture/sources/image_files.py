@@ -38,7 +38,7 @@ SAMPLES = 1 << 18  # pixels of an image from which its levels are read
 AVIF_HEADS = (b"ftypavif", b"ftypavis")
 HEIF_HEADS = tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"))
 JXL_HEADS = (b"\xff\x0a", b"\0\0\0\x0cJXL ")
-FFMPEG_HEADS = (b"P7\n", b"\xff\xd8\xff\xf7")  # PAM, JPEG-LS; OpenCV garbles: findings/opencv-pam-with-alpha.sh
+FFMPEG_HEADS = (b"P7\n", b"\xff\xd8\xff\xf7")  # PAM and JPEG-LS, which OpenCV reads wrongly or not at all
 TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
