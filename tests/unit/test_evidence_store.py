@@ -57,7 +57,13 @@ def test_listed_alert_says_which_parts_it_has(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "..", "../../etc/passwd", "A" * 32, "0" * 31, "0" * 33, "0" * 32 + "\n"])
 def test_what_is_no_alert_id_leads_nowhere(tmp_path: Path, name: str) -> None:
-    store = EvidenceStore(tmp_path, max_mb=1, max_days=1)
+    folder = tmp_path / "box/evidence"
+    folder.mkdir(parents=True)
+    store = EvidenceStore(folder, max_mb=1, max_days=1)
+    there = folder / name
+    there.mkdir(parents=True, exist_ok=True)
+    (there / "still.jpg").touch()
+    (there / "alert.json").write_text('{"camera": "a"}')
     assert store.path(name, "still") is None
     assert store.camera(name) is None
     assert not store.has(name)
