@@ -73,6 +73,33 @@ def test_models_are_warmed_up_once_between_the_first_frame_and_the_second() -> N
     assert done == ["0", "warm", "1", "2"]
 
 
+def test_models_are_warmed_up_while_no_other_frame_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy, found = threading.Event(), list[bool]()
+    warm = threading.Event()
+    detector = session("det-person-horse", "det_person_horse.onnx")
+
+    def slow(tensor: F32) -> list[F32]:
+        busy.set()
+        warm.wait(0.2)
+        busy.clear()
+        return run(tensor)
+
+    def warm_up() -> None:
+        found.append(busy.is_set())
+        warm.set()
+
+    run = detector.run
+    monkeypatch.setattr(detector, "run", slow)
+    fresh = CpuBackend(detector, {}, frames_at_once=2, warm_up=warm_up)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(infer, fresh, photo(64, 48), Boxes.empty(), detect=True)
+        assert busy.wait(LIMIT_S)
+        second = pool.submit(infer, fresh, photo(64, 48), Boxes.empty(), detect=True)
+        for frame in (first, second):
+            frame.result(LIMIT_S)
+    assert found == [False]
+
+
 @pytest.mark.parametrize(
     "size_wh", [(1, 1), (500, 1), (1, 500), (64, 48), (641, 479), (1920, 1080), (7680, 4320)], ids=str
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from queue import LifoQueue
 
@@ -43,6 +44,7 @@ class CpuBackend:
     ) -> None:
         """`warm_up` is called before the second frame: the first one is published sooner."""
         self._warm_up, self._has_begun = warm_up, False
+        self._lock = threading.Lock()  # of both
         self._sessions = (*poses.values(), detector)
         self._lifter, self.frames_at_once = lifter, frames_at_once
         lanes = [
@@ -63,11 +65,18 @@ class CpuBackend:
             self._free.put(lane)
 
     def _warm_up_once(self) -> None:
-        if not self._has_begun:
+        with self._lock:
+            warm_up = self._warm_up if self._has_begun else None
+            self._warm_up = None if warm_up else self._warm_up
             self._has_begun = True
-        elif (warm_up := self._warm_up) is not None:
-            self._warm_up = None
+        if warm_up is None:
+            return
+        lanes = [self._free.get() for _ in range(self.frames_at_once)]  # a session cannot compute meanwhile
+        try:
             warm_up()
+        finally:
+            for lane in lanes:
+                self._free.put(lane)
 
     def close(self) -> None:
         if self._lifter is not None:
