@@ -76,8 +76,9 @@ def _check_certificates(bundle: Bundle, config: Config, folder: str) -> None:
     try:
         tls_context(config.mqtt.tls)
         for name, camera in config.cameras.items():
-            key = ("cameras", name, "ca")
-            camera_tls(name, camera)
+            if camera.ca is not None:
+                key = ("cameras", name, "ca")
+                camera_tls(name, camera)
     except ConfigError as exc:
         message = re.sub(rf" = {re.escape(folder)}/[^\s:,]+", "", str(exc))  # where it lies for the check
         raise ConfigError(f"{bundle.layer.where(key)} {message}") from exc
