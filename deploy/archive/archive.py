@@ -97,8 +97,8 @@ async def store(database: psycopg.AsyncConnection[Any], kind: str, messages: Seq
         await cursor.executemany(REJECT, rejects)
 
 
-async def take(queues: JetStreamContext, kind: str, database_url: str, ack_wait_s: float) -> None:
-    """Take one kind of message, for ever."""
+async def bind(queues: JetStreamContext, kind: str, ack_wait_s: float) -> JetStreamContext.PullSubscription:
+    """The queue of one kind of message, made if need be; one that exists keeps its settings, and a warning says so."""
     name = f"edged-{kind}"
     config = ConsumerConfig(
         durable_name=name,
@@ -108,12 +108,21 @@ async def take(queues: JetStreamContext, kind: str, database_url: str, ack_wait_
         max_ack_pending=20 * BATCH,
     )
     try:  # asked for first: of one that exists, NATS 2.9 may never answer that it is made again
-        await queues.consumer_info(STREAM, name)
+        kept = (await queues.consumer_info(STREAM, name)).config
+        for key in ("filter_subject", "ack_wait", "max_ack_pending"):
+            if getattr(kept, key) != getattr(config, key):
+                text = "the queue %s was made with %s %r, which stays: wanted %r; delete the queue to change it"
+                log.warning(text, name, key, getattr(kept, key), getattr(config, key))
     except NotFoundError:
         await queues.add_consumer(STREAM, config)
-    queue = await queues.pull_subscribe_bind(consumer=name, stream=STREAM)
+    return await queues.pull_subscribe_bind(consumer=name, stream=STREAM)
+
+
+async def take(queues: JetStreamContext, kind: str, database_url: str, ack_wait_s: float) -> None:
+    """Take one kind of message, for ever."""
+    queue = await bind(queues, kind, ack_wait_s)
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True, connect_timeout=5) as database:
-        log.info("%s: taken from the queue %s", kind, name)
+        log.info("%s: taken from the queue edged-%s", kind, kind)
         while True:
             with suppress(asyncio.TimeoutError, nats.errors.TimeoutError):
                 messages = await queue.fetch(BATCH, timeout=FETCH_S)

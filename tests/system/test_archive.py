@@ -220,6 +220,21 @@ def test_poses_that_cannot_be_read_do_not_spoil_the_file_of_the_others(
     assert len(list(tmp_path.glob("*.parquet"))) == 1
 
 
+def test_queue_that_exists_keeps_its_settings_and_tells_which_differ(caplog: pytest.LogCaptureFixture) -> None:
+    archive = runpy.run_path(str(ARCHIVE / "archive.py"))
+    subject = "$MQTT.msgs.edged.*.cam.*.state"
+    config = SimpleNamespace(filter_subject=subject, ack_wait=30.0, max_ack_pending=20 * archive["BATCH"])
+
+    async def found(*_: object, **__: object) -> SimpleNamespace:
+        return SimpleNamespace(config=config)
+
+    queues = SimpleNamespace(consumer_info=found, pull_subscribe_bind=found)
+    asyncio.run(archive["bind"](queues, "state", 30))
+    assert caplog.text == ""
+    asyncio.run(archive["bind"](queues, "state", 90))
+    assert "the queue edged-state was made with ack_wait 30.0, which stays: wanted 90;" in caplog.text
+
+
 def test_full_disk_costs_the_poses_that_wait_and_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
