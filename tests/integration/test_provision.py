@@ -23,26 +23,11 @@ from edged.provisioning.bundle import (
 )
 from edged.runtime import systemd
 from tests.support.raising import raises_code
+from tests.support.systemd_service import Service
 
 OLD = '[device]\nid = "old"\n[mqtt]\nusername = "old"\npassword = "older"\n[cameras.a]\nsource = "csi:0"\n'
 OLD += 'password = "x"\n'
 NEW = '[device]\nid = "new"\n[mqtt]\nusername = "new"\npassword = "newer"\n[cameras.b]\nsource = "csi:1"\n'
-
-
-class Service:
-    """systemd with these failures of the next starts."""
-
-    def __init__(self, *failures: str, running: bool = True) -> None:
-        self.failures = list(failures)
-        self.running = running
-        self.starts = 0
-
-    def restart(self) -> str:
-        self.starts += 1
-        return self.failures.pop(0) if self.failures else ""
-
-    def wait_for_status(self, limit_s: float) -> str:
-        return "1 of 1 cameras online; broker connected"
 
 
 @pytest.fixture

@@ -27,28 +27,16 @@ from edged.provisioning.stick import (
 from edged.runtime import systemd
 from tests.support.raising import raises_code
 from tests.support.signing import new_key, public, sign
+from tests.support.systemd_service import Service
 
 NEW = b'[device]\nid = "new"\n[cameras.b]\nsource = "csi:1"\n'
 OLD = '[device]\nid = "old"\n[cameras.a]\nsource = "csi:0"\n'
 HOSTILE = 240
 
 
-class Service:
-    """systemd, whose daemon starts, or does not for this reason."""
-
-    running = False
-    failure = ""
-
-    def restart(self) -> str:
-        return self.failure
-
-    def wait_for_status(self, limit_s: float) -> str:
-        return "1 of 1 cameras online; broker connected"
-
-
 @pytest.fixture(autouse=True)
 def service(monkeypatch: pytest.MonkeyPatch) -> Service:
-    service = Service()
+    service = Service(running=False)
     monkeypatch.setattr(systemd, "Service", lambda: service)
     return service
 
@@ -86,9 +74,9 @@ def test_first_stick_is_taken_unsigned_and_a_second_one_is_not(root: Path, capsy
 
 
 def test_first_stick_that_does_not_start_may_be_corrected(root: Path, service: Service) -> None:
-    service.failure = "no such model"
+    service.failures = ["no such model"]
     assert settings_code(stick(), root) == 1
-    service.failure = ""
+    assert not service.failures
     assert settings_code(stick(NEW.replace(b"new", b"better")), root) == 0
     assert settings_code(stick(NEW.replace(b"new", b"third")), root) == 1
 

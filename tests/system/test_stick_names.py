@@ -15,21 +15,10 @@ from edged.provisioning.signature import signer_lines, trust
 from edged.provisioning.stick import REPORT, mounted
 from edged.runtime import systemd
 from tests.support.signing import new_key, public, sign
+from tests.support.systemd_service import Service
 
 SETTINGS = b'[device]\nid = "new"\n[cameras.b]\nsource = "csi:1"\n'
 Plug = Callable[..., tuple[int, str, dict[str, str]]]
-
-
-class Service:
-    """systemd, whose daemon starts."""
-
-    running = False
-
-    def restart(self) -> str:
-        return ""
-
-    def wait_for_status(self, limit_s: float) -> str:
-        return "1 of 1 cameras online; broker connected"
 
 
 @pytest.fixture
@@ -37,7 +26,7 @@ def plug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     """Plugs in a stick with this tree: exit code, journal, and the files that are new on the stick."""
     if os.geteuid() != 0 or shutil.which("losetup") is None:
         pytest.skip("needs root and losetup")
-    monkeypatch.setattr(systemd, "Service", Service)
+    monkeypatch.setattr(systemd, "Service", lambda: Service(running=False))
     devices: list[str] = []
     (tmp_path / "root").mkdir()
 
