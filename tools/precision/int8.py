@@ -45,7 +45,9 @@ class Found:
 def measured(card: Card, file: Path, calibration: Sequence[F32], check: Sequence[F32], truth: Truth) -> Found:
     """Return the fewest convolutions left in FP32 with which next to nothing is lost, else what loses least."""
     data = file.read_bytes()
-    model = onnx.load_model_from_string(prepare(card, data, batch=1, precision="fp32", io="fp32").onnx)
+    whole = prepare(card, data, batch=1, precision="fp32", io="fp32")
+    card = card.model_copy(update={"family": whole.family})  # of the outputs before its NMS
+    model = onnx.load_model_from_string(whole.onnx)
     ranges = activation_ranges(model, calibration)
     reference = outputs(model.SerializeToString(), check)
     ranking: list[str] = []
@@ -58,10 +60,7 @@ def measured(card: Card, file: Path, calibration: Sequence[F32], check: Sequence
         int8 = int8_of(data, ranges, tuple(sorted(ranking[:count])))
         golden = _golden(card.model_copy(update={"int8": int8}), data, model)
         int8 = int8.model_copy(update={"tolerance": _with_room(golden.drift)})
-        family = prepare(card, data, batch=1, precision="fp32").family
-        apart = drift(
-            card.model_copy(update={"family": family}), reference, outputs(_quantised(model, ranges, int8.fp32), check)
-        )
+        apart = drift(card, reference, outputs(_quantised(model, ranges, int8.fp32), check))
         lost = truth.lost(card.model_copy(update={"int8": int8}), file)
         said = {name: round(value, 4) for name, value in lost.items()}
         about = {"on": f"{len(check)} photographs, against FP32", "drift": str(apart), **said}

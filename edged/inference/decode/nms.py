@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edged.frame import Boxes
-from engines.arrays import box_iou
+from edged.frame import F32, Boxes, Flags
 
 MAX_CANDIDATES = 300  # rows considered, best first; a camera image leaves fewer after suppression
 
@@ -20,23 +19,33 @@ def nms(boxes: Boxes, limit: float, vote_iou: float | None = None) -> Boxes:
     Source: Gidaris and Komodakis, Object detection via a multi-region CNN model, ICCV 2015 (box voting).
     """
     boxes = boxes.select(np.argsort(-boxes.score, kind="stable")[:MAX_CANDIDATES])
-    x0, y0, x1, y1 = boxes.xyxy.T.copy()
-    area = np.clip(x1 - x0, 0, None) * np.clip(y1 - y0, 0, None)
-    kept, rest = list[int](), np.arange(len(boxes))
-    while len(rest):
-        best, rest = rest[0], rest[1:]
-        kept.append(best)
-        wide = np.minimum(x1[best], x1[rest]) - np.maximum(x0[best], x0[rest])
-        high = np.minimum(y1[best], y1[rest]) - np.maximum(y0[best], y0[rest])
-        shared = np.clip(wide, 0, None) * np.clip(high, 0, None)
-        rival = shared > limit * (area[best] + area[rest] - shared)
-        rest = rest[~(rival & (boxes.label[rest] == boxes.label[best]))]
+    shared, union = _overlaps(boxes.xyxy)
+    same = boxes.label[:, None] == boxes.label
+    stays = ~((shared > limit * union) & same)  # (N, N) beside each of them
+    is_open, kept = np.ones(len(boxes), bool), list[int]()
+    for best in range(len(boxes)):
+        if is_open[best]:
+            kept.append(best)
+            is_open &= stays[best]
     best_of_all = boxes.select(np.array(kept, np.int64))
-    return best_of_all if vote_iou is None else _voted(best_of_all, boxes, vote_iou)
+    if vote_iou is None:
+        return best_of_all
+    ratio = np.divide(shared[kept], union[kept], out=np.zeros_like(shared[kept]), where=union[kept] > 0)
+    return _voted(best_of_all, boxes, (ratio >= vote_iou) & same[kept])
 
 
-def _voted(kept: Boxes, boxes: Boxes, vote_iou: float) -> Boxes:
-    votes = (box_iou(kept.xyxy, boxes.xyxy) >= vote_iou) & (kept.label[:, None] == boxes.label)
+def _overlaps(xyxy: F32) -> tuple[F32, F32]:
+    """The areas (N, N) that boxes (N, 4) share, and that either covers."""
+    x0, y0, x1, y1 = xyxy.T.copy()
+    wide = np.minimum.outer(x1, x1) - np.maximum.outer(x0, x0)
+    high = np.minimum.outer(y1, y1) - np.maximum.outer(y0, y0)
+    shared = np.maximum(wide, 0) * np.maximum(high, 0)
+    area = np.maximum(x1 - x0, 0) * np.maximum(y1 - y0, 0)
+    return shared, np.add.outer(area, area) - shared
+
+
+def _voted(kept: Boxes, boxes: Boxes, votes: Flags) -> Boxes:
+    """The boxes kept with the mean edges, by score, of those that vote for each (K, N)."""
     weights = np.where(votes, boxes.score.astype(np.float64), 0)
     total = weights.sum(axis=1, keepdims=True)
     # An empty box overlaps nothing, itself neither: it stays as it is.
