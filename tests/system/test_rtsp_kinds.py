@@ -149,10 +149,11 @@ def test_late_key_frame_is_named_and_waited_for(server: RtspServer) -> None:
 
 
 class LossyReader:
-    """One picture, and then packets of which none gives another: what FFmpeg makes of H.265 after a loss."""
+    """One picture; then damaged ones that arrive at these times in s, and then packets of which none gives another."""
 
-    def __init__(self) -> None:
+    def __init__(self, *damaged_s: float) -> None:
         self.pictures = 0
+        self.times_s = (0.0, *damaged_s)
         self.undecodable = False
         self.facts = StreamFacts(
             codec="H.265", inter_coded=True, key_interval_s=None, interlaced=False, pixel_aspect=1.0
@@ -160,7 +161,10 @@ class LossyReader:
 
     def poll(self) -> Picture | None:
         self.pictures += 1
-        return Picture(frame=None, stamp_ns=0, arrived_ns=0, damaged=False) if self.pictures == 1 else None
+        if self.pictures > len(self.times_s):
+            return None
+        arrived_ns = round(1e9 * self.times_s[self.pictures - 1])
+        return Picture(frame=None, stamp_ns=0, arrived_ns=arrived_ns, damaged=self.pictures > 1)
 
     def image(self, picture: Picture, out: object) -> U8:
         return np.zeros((1, 1, 3), np.uint8)
@@ -171,6 +175,14 @@ def test_pictures_that_stay_away_after_a_loss_are_told() -> None:
     stream = RtspStream(LossyReader(), "cam", time.monotonic_ns() + 10**10, settings)  # type: ignore[arg-type]
     stream.read(None)
     with raises_code(CameraLost, "no_key_frame", "H.265", "0.18 s"):
+        stream.read(None)
+
+
+def test_stream_that_stays_damaged_is_opened_anew() -> None:
+    settings = CameraConfig(source="rtsp://cam/live")
+    stream = RtspStream(LossyReader(1, 59, 61), "cam", 0, settings)  # type: ignore[arg-type]
+    assert [stream.read(None).damaged for _ in range(3)] == [False, True, True]
+    with raises_code(CameraLost, "no_key_frame", "60 s"):
         stream.read(None)
 
 

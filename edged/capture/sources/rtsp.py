@@ -40,6 +40,8 @@ KNOWN_CODECS = frozenset(["H264", "H265"])  # as RTP calls them
 OPEN_SHARE, DESCRIBE_SHARE, PICTURE_SHARE = 0.7, 0.2, 0.9
 REFUSAL_SHARE = 0.1  # of it, for how it refuses what it describes
 MIN_OPEN_S = 0.2  # for a second try, with another login
+MAX_DAMAGED_S = 60.0  # then it is opened anew, which brings a key frame; the longest groups of pictures have 20 s
+KEY_FRAME_CURE = "Shorten its I-frame interval (turn off H.264+ and the like)"
 FFMPEG_OPTIONS = {
     "rtsp_transport": "tcp",
     "analyzeduration": "100000",  # µs; it opens in 0.2 s instead of 2 s
@@ -197,6 +199,7 @@ class RtspStream:
         self._reader = reader
         self._display_name = display_name
         self._deadline_ns = deadline_ns  # of the next picture, while packets come
+        self._whole_ns: int | None = None  # arrival of the latest picture that was not damaged, at least of the first
         self._open_s = PICTURE_SHARE * settings.open_timeout_s
         self._frame_s = PICTURE_SHARE * settings.frame_timeout_s
         self._limiter = limiter
@@ -226,9 +229,17 @@ class RtspStream:
                 raise self._broken_off() from None  # FFmpeg's error holds the password
             if picture is not None:
                 self._deadline_ns = time.monotonic_ns() + ns(self._frame_s)
+                self._check_damage(picture)
                 return picture
             if time.monotonic_ns() > self._deadline_ns:
                 raise self._no_picture()
+
+    def _check_damage(self, picture: Picture) -> None:
+        """Raises CameraLost in a stream that has no key frames by itself: after a loss it would stay damaged."""
+        if not picture.damaged or self._whole_ns is None:
+            self._whole_ns = picture.arrived_ns
+        elif picture.arrived_ns - self._whole_ns > ns(MAX_DAMAGED_S):
+            raise self._no_key_frame(MAX_DAMAGED_S)
 
     def _broken_off(self) -> CameraLost:
         if self._reader.pictures:
@@ -241,14 +252,17 @@ class RtspStream:
         if self._reader.undecodable:
             text = f"it announces {codec}, and nothing of it can be decoded; set it to H.264 or H.265"
             return CameraLost(f"{self._display_name}: {text}", "no_video")
-        cure = "Shorten its I-frame interval (turn off H.264+ and the like)"
         if self._reader.pictures:
-            text = f"a part of its {codec} was lost, and no key frame came for {self._frame_s:g} s. {cure}"
-        else:
-            text = (
-                f"it sends {codec}, but no key frame for {self._open_s:g} s: its group of pictures is too long. "
-                f"{cure}, or raise open_timeout_s"
-            )
+            return self._no_key_frame(self._frame_s)
+        text = (
+            f"it sends {codec}, but no key frame for {self._open_s:g} s: its group of pictures is too long. "
+            f"{KEY_FRAME_CURE}, or raise open_timeout_s"
+        )
+        return CameraLost(f"{self._display_name}: {text}", "no_key_frame")
+
+    def _no_key_frame(self, waited_s: float) -> CameraLost:
+        codec = self._reader.facts.codec
+        text = f"a part of its {codec} was lost, and no key frame came for {waited_s:g} s. {KEY_FRAME_CURE}"
         return CameraLost(f"{self._display_name}: {text}", "no_key_frame")
 
 
