@@ -12,7 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import median_low
 from time import monotonic_ns
@@ -44,6 +44,7 @@ PERIOD_S = 0.5  # between two looks at the cameras; sets how late an alert may b
 PRESENCE_WINDOW_NS = ns(3)  # a state is what most observations of this window show
 MIN_STALL_CHANGE_NS = ns(2)  # between two states that differ in the stall alone
 SAVE_PERIOD_NS = ns(60)  # what a power cut may cost of the day
+KEPT_DAYS = 31  # the last day of a camera that is gone: it may come back
 MAX_RESULT_AGE_NS = ns(5)  # an older result says nothing about now
 MAX_INTERVALS = 3  # between results, after which one is overdue
 ALERTS_FILE = "alerts.json"
@@ -160,6 +161,7 @@ class SceneMonitor:
             time.tzset()
             self._zone_date = date
             self._close_days(date)
+            self._forget_gone(date)
         readings, failures = self._read_cameras(), dict[str, str]()
         daily_due = now_ns - self._last_daily_ns >= self._daily_ns
         for name in self._classes:
@@ -183,6 +185,15 @@ class SceneMonitor:
                     self._saved_totals[name] = ended.next_day(date)
                 else:
                     ended.move_to(date)
+
+    def _forget_gone(self, date: str) -> None:
+        """The days of cameras that the configuration has had no more for a month."""
+        oldest = (datetime.fromisoformat(date) - timedelta(days=KEPT_DAYS)).date().isoformat()
+        kept = {*self._classes, *self._off}
+        if self._headers.synced:
+            self._saved_totals = {
+                name: day for name, day in self._saved_totals.items() if name in kept or day.date >= oldest
+            }
 
     def _poll_camera(self, name: str, status: CameraState, latest: FrameResult | None, now_ns: int) -> None:
         self._stalls.poll(name, now_ns, self._local_time(now_ns), clock_synced=self._headers.synced)

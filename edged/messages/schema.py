@@ -343,7 +343,7 @@ class Daily(StoredMessage):
 
     camera: str
     date: Annotated[str, field("Local date of the device, ISO 8601.")]
-    closed: Annotated[bool, field("The day is over, and this is its total.")]
+    closed: Annotated[bool, field("The day is over, and this is its total. A date is closed once.")]
     view_minutes: Annotated[dict[str, float], field("Minutes per view: ok, degraded, lost, unknown.")]
     presence_minutes: Annotated[
         dict[str, float], field("Minutes with at least one subject of the class; in a stall a `person` must move.")

@@ -204,6 +204,21 @@ def test_day_of_a_camera_that_is_off_is_closed_at_midnight_and_once(
     assert day["presence_minutes"]["horse"] == pytest.approx(2, abs=0.1)
 
 
+def test_day_of_a_camera_that_is_gone_is_forgotten_after_a_month(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "state" / "days.json"
+    file.parent.mkdir()
+    dates = {"gone": "2026-01-01", "lately": "2026-11-20", "stall": "2026-01-01", "off": "2026-01-01"}
+    file.write_text(json.dumps({name: {"date": date} for name, date in dates.items()}))
+    stage = Stage(tmp_path)
+    monkeypatch.setattr(stage.monitor, "_date", lambda now_ns: "2026-12-01")
+    stage.monitor.reconfigure(monitored(BOTH, off=["off"]))
+    stage.show(1, "horse")
+    stage.monitor.save()
+    assert set(json.loads(file.read_text())) == {"lately", "stall", "yard", "off"}
+
+
 def test_day_that_ends_is_saved_at_once_so_that_a_kill_does_not_end_it_again(
     stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
