@@ -3,7 +3,7 @@
 # says a word. In H.264 all pictures up to the next key frame come, moved and smeared, with `is_corrupt` False, also where
 # the lost one was the key frame, also with err_detect=explode. In H.265 no picture comes until then, without an error: a
 # camera with a key frame each 4 s, as is usual, is dark for 4 s. There flags2=+showall brings them, and then `is_corrupt`
-# is True. A rule "drop what is_corrupt" therefore never drops one.
+# is True. A rule "drop what is_corrupt" drops none of them as things are by default.
 #
 # Seen (60 pictures, a key frame each 20th; packet 25 or key frame 20 left out; pictures, wrong ones, marked is_corrupt):
 #   H.264, packet 25: 59, 14 wrong, 0 marked

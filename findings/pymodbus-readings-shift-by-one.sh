@@ -3,7 +3,7 @@
 # late once shifts all readings that follow. The request is repeated, as by default; the device answers both; the second
 # answer lies in the buffer, is taken for that of the next request, and so on: each value is from then on that of the
 # register asked before, for as long as the connection lasts. RTU has no number of the request, the check sum is right, and
-# no call fails. What is in the buffer is not thrown away before a request; the asynchronous client does it, and heals.
+# no call fails. Nothing empties the buffer before a request; the asynchronous client drops what comes unasked, and heals.
 #
 # Seen (registers 10, 20, 30 and 40 in turn, each holds its own number; the third answer takes 0.7 s, timeout 0.5 s):
 #   synchronous: 10=10 20=20 30=30 40=30 10=40 20=10 30=20 40=30 10=40 20=10 30=20 40=30
