@@ -17,8 +17,6 @@ from tools.synth.flesh import Cone
 from tools.synth.horse_coat import COATS
 from tools.synth.pose import SINK_M, Pose
 
-AP10K = SCHEMAS["ap10k-17"].keypoints
-
 
 @pytest.fixture(scope="module")
 def mare() -> Body:

@@ -6,11 +6,18 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from edged.config.tables.mqtt import MqttConfig, PublishConfig
+from edged.messages import build
+from edged.messages.build import HeaderFactory
+from edged.mqtt.client import MqttBus
+from edged.runtime.clock import Clock
 from tests.support.certs import NEW_KEY, openssl, sign
 from tests.support.models import starter_models_opened_once
 from tests.support.mqtt import Listener, Mosquitto
@@ -94,6 +101,22 @@ def listen() -> Iterator[Callable[..., Listener]]:
     yield start
     for listener in listeners:
         listener.close()
+
+
+@pytest.fixture
+def open_bus() -> Iterator[Callable[..., MqttBus]]:
+    """The bus of a device at this broker; closed at the end."""
+    with ExitStack() as buses:
+
+        def start(
+            broker: MqttConfig, *, device: str = "box", queue_size: int = 256, store: Path | None = None
+        ) -> MqttBus:
+            make_status = partial(build.device_status, HeaderFactory(Clock()))
+            bus = MqttBus(broker, device, make_status, PublishConfig(queue_size=queue_size), store)
+            buses.callback(bus.close)
+            return bus
+
+        yield start
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,17 +13,15 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edged.config.tables.mqtt import MqttConfig, PublishConfig
+from edged.config.tables.mqtt import MqttConfig
 from edged.device.problems import broker_problems
-from edged.messages import build, topics
-from edged.messages.build import HeaderFactory
+from edged.messages import topics
 from edged.messages.topics import Topic
 from edged.mqtt import delivery, echo_check, held_messages
 from edged.mqtt.client import DUPLICATE_ID_MAX_S, MqttBus
 from edged.mqtt.homeassistant_payloads import DISCOVERY
 from edged.mqtt.request import ResponseTimeout, request
 from edged.runtime.backoff import Backoff
-from edged.runtime.clock import Clock
 from tests.support.mqtt import Listener, Mosquitto, MQTTv311
 from tests.support.waiting import until
 
@@ -50,18 +47,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def new_bus(tmp_path: Path) -> Iterator[NewBus]:
-    buses: list[MqttBus] = []
-
+def new_bus(open_bus: NewBus, tmp_path: Path) -> NewBus:
     def start(port: int, **settings: Any) -> MqttBus:
-        make_status = partial(build.device_status, HeaderFactory(Clock()))
         broker = MqttConfig(port=port, reconnect_max_s=1, keepalive_s=5, **settings)
-        buses.append(MqttBus(broker, "box", make_status, PublishConfig(), tmp_path / "outbox.db"))
-        return buses[-1]
+        return open_bus(broker, store=tmp_path / "outbox.db")
 
-    yield start
-    for bus in buses:
-        bus.close()
+    return start
 
 
 def problems(bus: MqttBus) -> dict[str, str]:

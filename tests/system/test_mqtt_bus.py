@@ -48,23 +48,14 @@ def status_maker() -> Any:
 
 
 @pytest.fixture
-def new_bus() -> Iterator[NewBus]:
-    buses: list[MqttBus] = []
-
+def new_bus(open_bus: NewBus) -> NewBus:
     def start(
         port: int, *, device: str = "box", queue: int = 256, store_path: Path | None = None, **settings: Any
     ) -> MqttBus:
-        settings = {"reconnect_max_s": 1, "keepalive_s": 5} | settings
-        buses.append(
-            MqttBus(
-                MqttConfig(port=port, **settings), device, status_maker(), PublishConfig(queue_size=queue), store_path
-            )
-        )
-        return buses[-1]
+        broker = MqttConfig(port=port, **({"reconnect_max_s": 1, "keepalive_s": 5} | settings))
+        return open_bus(broker, device=device, queue_size=queue, store=store_path)
 
-    yield start
-    for bus in buses:
-        bus.close()
+    return start
 
 
 def topics_of(reader: Listener) -> list[str]:

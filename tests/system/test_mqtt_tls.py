@@ -5,19 +5,16 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from edged.config.tables.mqtt import MqttConfig, PublishConfig, TlsConfig
+from edged.config.tables.mqtt import MqttConfig, TlsConfig
 from edged.errors import ConfigError
-from edged.messages import build, topics
-from edged.messages.build import HeaderFactory
+from edged.messages import topics
 from edged.mqtt.client import MqttBus
 from edged.mqtt.connection import MqttConnection
 from edged.mqtt.incoming import IncomingMessage
-from edged.runtime.clock import Clock
 from tests.support.certs import sign
 from tests.support.mqtt import Mosquitto
 from tests.support.tcp_server import tcp_server
@@ -41,19 +38,6 @@ def broker(new_mosquitto: NewMosquitto, certs: Path) -> Mosquitto:
     )
 
 
-@pytest.fixture
-def new_bus() -> Iterator[Callable[[MqttConfig], MqttBus]]:
-    buses: list[MqttBus] = []
-
-    def start(broker: MqttConfig) -> MqttBus:
-        buses.append(MqttBus(broker, "box", partial(build.device_status, HeaderFactory(Clock())), PublishConfig()))
-        return buses[-1]
-
-    yield start
-    for bus in buses:
-        bus.close()
-
-
 NewBus = Callable[[MqttConfig], MqttBus]
 
 
@@ -61,9 +45,9 @@ def config(port: int, tls: TlsConfig) -> MqttConfig:
     return MqttConfig(port=port, tls=tls, reconnect_max_s=1)
 
 
-def test_device_with_its_certificate_is_accepted(broker: Mosquitto, new_bus: NewBus, certs: Path) -> None:
+def test_device_with_its_certificate_is_accepted(broker: Mosquitto, open_bus: NewBus, certs: Path) -> None:
     tls = TlsConfig(enabled=True, ca=certs / "ca.pem", cert=certs / "box.pem", key=certs / "box.key")
-    bus = new_bus(config(broker.port, tls))
+    bus = open_bus(config(broker.port, tls))
     for number in range(50):
         bus.publish(topics.ALERT.at(camera="a"), {"n": number, "filler": "x" * 20_000})
     until(lambda: bus.connected and bus.counts.waiting == 0)
@@ -71,17 +55,17 @@ def test_device_with_its_certificate_is_accepted(broker: Mosquitto, new_bus: New
 
 
 def test_broker_of_another_authority_is_not_trusted(
-    broker: Mosquitto, new_bus: NewBus, certs: Path, caplog: pytest.LogCaptureFixture
+    broker: Mosquitto, open_bus: NewBus, certs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bus = new_bus(config(broker.port, TlsConfig(enabled=True, ca=certs / "other.pem")))
+    bus = open_bus(config(broker.port, TlsConfig(enabled=True, ca=certs / "other.pem")))
     until(lambda: "its certificate is not accepted" in caplog.text)
     assert not bus.connected
 
 
 def test_device_without_a_certificate_logs_that_one_is_wanted(
-    broker: Mosquitto, new_bus: NewBus, certs: Path, caplog: pytest.LogCaptureFixture
+    broker: Mosquitto, open_bus: NewBus, certs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bus = new_bus(config(broker.port, TlsConfig(enabled=True, ca=certs / "ca.pem")))
+    bus = open_bus(config(broker.port, TlsConfig(enabled=True, ca=certs / "ca.pem")))
     until(lambda: "it may want a certificate, see mqtt.tls.cert" in caplog.text)
     assert not bus.connected
 
@@ -95,14 +79,14 @@ def test_device_without_a_certificate_logs_that_one_is_wanted(
     ],
     ids=["absent", "not a certificate", "another's key"],
 )
-def test_unusable_tls_file_raises_config_error(new_bus: NewBus, certs: Path, tls: dict[str, str], code: str) -> None:
+def test_unusable_tls_file_raises_config_error(open_bus: NewBus, certs: Path, tls: dict[str, str], code: str) -> None:
     with pytest.raises(ConfigError) as raised:
-        new_bus(config(1, TlsConfig(enabled=True, **{key: certs / name for key, name in tls.items()})))
+        open_bus(config(1, TlsConfig(enabled=True, **{key: certs / name for key, name in tls.items()})))
     assert raised.value.code == code
 
 
 def test_broker_is_reached_over_a_websocket_by_the_name_of_its_certificate(
-    new_mosquitto: NewMosquitto, new_bus: NewBus, certs: Path, caplog: pytest.LogCaptureFixture
+    new_mosquitto: NewMosquitto, open_bus: NewBus, certs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its address is not that name, as behind a router that chooses the server by name."""
     sign("broker.example", certs, "subjectAltName=DNS:broker.example")
@@ -112,10 +96,10 @@ def test_broker_is_reached_over_a_websocket_by_the_name_of_its_certificate(
         tls = {"enabled": True, "ca": certs / "ca.pem"}
         path = "/mqtt?token=t0ken"
         keys = {"port": relay.port, "transport": "websocket", "websocket_path": path, "reconnect_max_s": 1}
-        refused = new_bus(MqttConfig.model_validate({**keys, "tls": tls}))
+        refused = open_bus(MqttConfig.model_validate({**keys, "tls": tls}))
         until(lambda: "set mqtt.tls.server_name (or mqtt.host) to a name that it is for" in caplog.text)
         refused.close()
-        bus = new_bus(MqttConfig.model_validate({**keys, "tls": {**tls, "server_name": "broker.example"}}))
+        bus = open_bus(MqttConfig.model_validate({**keys, "tls": {**tls, "server_name": "broker.example"}}))
         for number in range(50):
             bus.publish(topics.ALERT.at(camera="a"), {"n": number, "filler": "x" * 20_000})
         until(lambda: bus.connected and bus.counts.waiting == 0)

@@ -80,18 +80,9 @@ def wire(broker: Mosquitto) -> Iterator[TcpRelay]:
 
 
 @pytest.fixture
-def new_bus(wire: TcpRelay, certs: Path, tmp_path: Path) -> Iterator[NewBus]:
-    buses: list[MqttBus] = []
-
-    def start() -> MqttBus:
-        tls = TlsConfig(enabled=True, ca=certs / "ca.pem", cert=certs / "box.pem", key=certs / "box.key")
-        config = MqttConfig(port=wire.port, tls=tls, keepalive_s=5)
-        buses.append(MqttBus(config, "box", make_status, PublishConfig(), tmp_path / "outbox.db"))
-        return buses[-1]
-
-    yield start
-    for bus in buses:
-        bus.close()
+def new_bus(wire: TcpRelay, certs: Path, tmp_path: Path, open_bus: NewBus) -> NewBus:
+    tls = TlsConfig(enabled=True, ca=certs / "ca.pem", cert=certs / "box.pem", key=certs / "box.key")
+    return partial(open_bus, MqttConfig(port=wire.port, tls=tls, keepalive_s=5), store=tmp_path / "outbox.db")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from edged.__main__ import main
 from edged.config.load import load
-from edged.config.tables.mqtt import MqttConfig, PublishConfig
+from edged.config.tables.mqtt import MqttConfig
 from edged.config.tree import Config
 from edged.errors import BrokerLost
 from edged.messages import topics
@@ -62,17 +62,8 @@ def provisioned(site: Broker, tmp_path: Path) -> Provisioned:
 
 
 @pytest.fixture
-def new_bus() -> Iterator[NewBus]:
-    buses: list[MqttBus] = []
-
-    def start(config: Config) -> MqttBus:
-        broker = config.mqtt.model_copy(update={"reconnect_max_s": 1})
-        buses.append(MqttBus(broker, config.device.id, lambda state: {"state": state}, PublishConfig()))
-        return buses[-1]
-
-    yield start
-    for bus in buses:
-        bus.close()
+def new_bus(open_bus: Callable[..., MqttBus]) -> NewBus:
+    return lambda config: open_bus(config.mqtt.model_copy(update={"reconnect_max_s": 1}), device=config.device.id)
 
 
 @pytest.fixture
