@@ -57,8 +57,19 @@ class Config(Section):
 
     @property
     def models_in_use(self) -> ModelsConfig:
-        """The models that are loaded: 3D models only where a camera has `lift`, which one that is off keeps."""
-        return self.models.in_use(lifts=any(camera.lift for camera in self.cameras.values()))
+        """The models that are loaded: those of classes that a camera may publish, 3D models where one has `lift`.
+
+        Cameras that are off keep theirs. Where a profile changes classes, all are loaded: it must not wait for one.
+        """
+        lifts = any(camera.lift for camera in self.cameras.values())
+        return self.models.in_use(lifts=lifts, classes=self._classes_in_use)
+
+    @property
+    def _classes_in_use(self) -> set[str] | None:
+        """None: all that have a model."""
+        own = [camera.classes for camera in self.cameras.values()]
+        by_profiles = any(one.classes for profile in self.profiles.values() for one in profile.cameras.values())
+        return set().union(*filter(None, own)) if own and all(own) and not by_profiles else None
 
 
 def require_cameras(config: Config) -> None:

@@ -263,3 +263,17 @@ def test_number_is_a_file_of_this_name_before_a_device(
     Path("7").touch()
     assert camera_from_source("7").source_kind == "files"
     assert caplog.messages == ["7: the file here; for the camera write /dev/video7"]
+
+
+def test_pose_models_are_those_of_classes_that_a_camera_may_publish() -> None:
+    def loaded(*classes: list[str] | None, night: list[str] | None = None) -> list[str]:
+        cameras = {f"c{i}": {"source": "0", "enabled": False, "classes": one} for i, one in enumerate(classes)}
+        profiles = {"night": {"cameras": {"c0": {"classes": night}}}} if night else {}
+        return [*Config.model_validate({"cameras": cameras, "profiles": profiles}).models_in_use.pose]
+
+    both = ["person", "horse"]
+    assert loaded(["person"]) == ["person"]
+    assert loaded(["person"], ["horse"]) == both
+    assert loaded() == loaded(["person"], None) == both  # left out: all
+    assert loaded(["person"], night=["horse"]) == both
+    assert loaded(["sheep"]) == both  # none of its own: as before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +19,8 @@ class ModelsConfig(Section):
     detector: Name = Field("det-person-horse", description="Catalogue card of the detector.")
     pose: dict[str, Name] = Field(
         {"person": "rtmpose-t-coco17", "horse": "rtmpose-t-ap10k-horse"},
-        description="Catalogue card of the pose model for each class. A class without one gets boxes only.",
+        description="Catalogue card of the pose model for each class. A class without one gets boxes only. Those of "
+        "classes that no camera publishes are not loaded.",
     )
     lift: Name | None = Field(
         None,
@@ -50,11 +52,17 @@ class ModelsConfig(Section):
             raise ValueError("root must come with a 3D model; give models.lift too")
         return self
 
-    def in_use(self, *, lifts: bool) -> ModelsConfig:
-        """Those that are loaded: 3D models only where people are lifted, the starter pair unless one is named."""
+    def in_use(self, *, lifts: bool, classes: Collection[str] | None = None) -> ModelsConfig:
+        """Those that are loaded: pose models of these classes, 3D models only where people are lifted.
+
+        classes  None: all; also where none of them has a pose model
+        The 3D models are the starter pair unless one is named.
+        """
+        pose = {label: name for label, name in self.pose.items() if classes is None or label in classes} or self.pose
         if not lifts:
-            return self.model_copy(update={"lift": None, "root": None})
-        return self if self.lift else self.model_copy(update={"lift": STARTER_LIFT, "root": STARTER_ROOT})
+            return self.model_copy(update={"pose": pose, "lift": None, "root": None})
+        pair = {} if self.lift else {"lift": STARTER_LIFT, "root": STARTER_ROOT}
+        return self.model_copy(update={"pose": pose, **pair})
 
     @property
     def card_names(self) -> tuple[str, ...]:
