@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -164,7 +165,13 @@ def test_message_has_what_is_on_until_when_and_the_choices(desk: Desk) -> None:
 
 
 def test_damaged_state_begins_again(tmp_path: Path) -> None:
-    (tmp_path / "switches.json").write_text('{"switched": {"stall": {"alerts": {"on": 1}}}}')
+    off = {
+        "profile": "auto",
+        "profile_until_ms": None,
+        "active": None,
+        "switched": {"stall": {"alerts": {"on": False}}},
+    }
+    (tmp_path / "switches.json").write_text(json.dumps(off))  # without `until_ms`
     assert Desk(tmp_path).camera().alerts
 
 
