@@ -6,7 +6,7 @@
 #
 # Seen (cuts; error, marked, silent; worst mean difference of the silent ones in grey levels):
 #   H.264: 17 cuts; 13 error, 4 marked, 0 silent; 0
-#   H.265: 17 cuts; 1 error, 0 marked, 16 silent; 94 (83 in another run)
+#   H.265: 17 cuts; 1 error, 0 marked, 16 silent; above 30
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -52,6 +52,6 @@ for name, (encoder, decoder, options) in ENCODERS.items():
         else:
             silent += 1
             worst = max(worst, round(np.abs(frames[0].to_ndarray(format="bgr24") - whole).mean()))
-    print(f"{name}: {len(cuts)} cuts; {errors} error, {marked} marked, {silent} silent; {worst}")
+    print(f"{name}: {len(cuts)} cuts; {errors} error, {marked} marked, {silent} silent; {'above 30' if worst > 30 else worst}")
     assert (silent == 0) if name == "H.264" else (silent > len(cuts) // 2 and worst > 30), name
 PYTHON
