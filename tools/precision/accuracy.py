@@ -94,9 +94,10 @@ class Truth:
 
 
 def too_much(lost: Mapping[str, float]) -> Accuracy:
-    """Return the figures that lose more than a hundredth, or than 2 mm."""
+    """Return the figures that lose more than is `allowed`."""
     return {name: value for name, value in lost.items() if value > allowed(name)}
 
 
 def allowed(figure: str) -> float:
+    """Return how much a figure may lose: a hundredth, 2 mm or 1 %, by the unit in its name."""
     return MAX_LOSS_MM if figure.endswith(" mm") else MAX_LOSS_PERCENT if figure.endswith(" %") else MAX_LOSS

@@ -84,7 +84,7 @@ class BodySizes:
 
 
 class Behaviours:
-    """behaviours.py: the last seconds of one horse."""
+    """behaviours.py, falls.py: the last seconds of one horse."""
 
     planted_spread = 0.05  # body length; most, of a hoof that stands
     step_length = 0.15  # body length; least displacement of a hoof
@@ -125,7 +125,7 @@ BOUTS = {
 
 
 class Horse:
-    """horse.py: what one horse does."""
+    """horse.py, falls.py: what one horse does."""
 
     max_observation_age_s = 5.0  # an older one says nothing about now
     head_above = 0.1  # body length; nose above the neck: "above"
@@ -153,7 +153,7 @@ class Horse:
 
 
 class BoxWalking:
-    """horse.py: the same round, over and over."""
+    """box_walking.py: the same round, over and over."""
 
     round_s = (4, 45)  # time of a round
     rounds = 5  # the behaviour: BMC Vet Res 2013 9:3
