@@ -232,6 +232,8 @@ class MqttBus:
             self._delivery.forget_limits()
             if connection.explained:
                 self._duplicates.explained()
+        for topic in connection.unanswered_subscriptions:  # some brokers end the connection instead of an answer
+            self._subscriptions.give_up(topic, "the connection ended")
         self._persistent.disconnected()
         self._retained_check.disconnected()
         self._send_queue.requeue(message for message in connection.in_flight if message.store_id is None)

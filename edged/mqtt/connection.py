@@ -168,6 +168,11 @@ class MqttConnection:
         self._pending_subscriptions[self._client.subscribe(topic, **options)[1]] = topic
 
     @property
+    def unanswered_subscriptions(self) -> list[str]:
+        """Topics that the broker has neither granted nor refused."""
+        return list(self._pending_subscriptions.values())
+
+    @property
     def ready(self) -> bool:
         """Whether one more message may be sent now; not while the broker does not read or acknowledge."""
         room = len(self._unacked) < (1 if self.careful else self.limits.receive_max)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -30,6 +31,7 @@ from edged.runtime.clock import Clock
 from tests.support.memory_bus import MemoryBus
 from tests.support.messages import result, subject
 from tests.support.mqtt import Listener, Mosquitto, MQTTv311
+from tests.support.tcp_server import tcp_server
 from tests.support.waiting import LIMIT_S, until
 
 BOX = "edged/box"
@@ -141,6 +143,24 @@ def test_device_with_another_id_sends_what_waited_as_the_old_one_and_leaves_noth
     after = listen(mosquitto.port)
     until(lambda: f"edged/other/{STATE.path}" in topics_of(after))
     assert not [topic for topic in topics_of(after) if topic.startswith(f"{BOX}/")]
+
+
+def test_optional_subscription_that_ends_the_connection_is_not_made_again(new_bus: NewBus) -> None:
+    asked: list[bytes] = []
+
+    def serve(client: socket.socket) -> None:
+        client.recv(1000)
+        client.sendall(b"\x20\x02\x00\x00")
+        asked.append(b"")
+        while b"other/status" not in asked[-1] and (data := client.recv(1000)):
+            asked[-1] += data
+
+    with tcp_server(serve) as port:
+        bus = new_bus(port, protocol="3.1.1")
+        bus.subscribe(Topic(path="/edged/other/status", spec=topics.STATUS), lambda request: None, optional=True)
+        until(lambda: len(asked) > 1 and b"edged/box/status" in asked[-1])
+        bus.close()
+    assert [b"other/status" in one for one in asked] == [True, False]
 
 
 def test_callback_gets_its_requests_and_may_raise(
