@@ -6,12 +6,17 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 
-from tools.cuda import isolated, parts, requirements
+from engines.card import Card
+from engines.catalogue import load
+from engines.errors import NoTensorRT
+from tools.bench.unavailable import Unavailable
+from tools.cuda import isolated, parts, requirements, tensorrt
 from tools.cuda.figures import Effort
 from tools.cuda.isolated import NotMeasured, run
 from tools.cuda.report import bars, page
@@ -38,6 +43,46 @@ def test_failed_part_is_retried_and_the_others_are_measured(tmp_path: Path) -> N
     assert "not measured: the GPU fell off the bus" in text
     assert text.count("a figure of this test") == len(parts.LIMITS_S) - 1
     assert bars(found) == {}
+
+
+class Builder:
+    """Builds once, and keeps it."""
+
+    def __init__(self) -> None:
+        self.built: list[str] = []
+        self.plans = SimpleNamespace(find=lambda name, key: "plan" if name in self.built else None)
+
+    def job(self, card: Card, file: Path, **_: Any) -> Any:
+        return SimpleNamespace(card=card, key="key")
+
+    def build(self, job: Any, *_: Any) -> str:
+        self.built.append(job.card.name)
+        return "plan"
+
+
+def test_engines_are_those_of_tensorrt_where_there_is_nothing_else_and_are_built_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    builder, card = Builder(), load()["det-person-horse"]
+    monkeypatch.setattr(tensorrt, "engine_builder", lambda *_: builder)
+    monkeypatch.setattr(tensorrt, "BuiltEngine", lambda job, plan: SimpleNamespace(engine=lambda gpu: (plan, gpu)))
+    gpu: Any = "a GPU"
+    for batches in (None, card.batches):
+        opened: Any = parts.engine("tensorrt", card.name, Path("absent"), gpu, batches)
+        assert opened == ("plan", gpu)
+    assert builder.built == [card.name]
+    with pytest.raises(Unavailable, match="built for batches of"):
+        parts.engine("tensorrt", card.name, Path("absent"), gpu, (1, 2))
+
+
+def test_no_tensorrt_is_a_reason_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(*_: Any) -> Any:
+        raise NoTensorRT("TensorRT is not installed")
+
+    monkeypatch.setattr(tensorrt, "engine_builder", absent)
+    gpu: Any = "a GPU"
+    with pytest.raises(Unavailable, match="TensorRT is not installed"):
+        parts.engine("tensorrt", "det-person-horse", Path("absent"), gpu)
 
 
 def test_part_limit_is_capped_by_deadline() -> None:

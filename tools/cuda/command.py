@@ -1,7 +1,8 @@
 """`python -m tools.cuda REPORT_FOLDER`: tests and measures the CUDA backend on the GPU of this machine.
 
 It needs a GPU, pycuda and kernels (`make cuda` once before), and a runtime for the engines: ONNX Runtime with CUDA
-(onnxruntime-gpu), or else PyTorch with CUDA, the starter models only. What is missing is listed first. The libraries
+(onnxruntime-gpu), or else PyTorch with CUDA, the starter models only, or else TensorRT, as on a Jetson; `--engines`
+chooses. What is missing is listed first. The libraries
 compared are no dependencies: those that are not installed are not measured.
 Each part has a process and a time limit of its own. The same command continues a run that was interrupted, reached
 --seconds, or had a part fail; finished parts are not repeated.

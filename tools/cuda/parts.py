@@ -49,9 +49,14 @@ LIMITS_S = {
     "sanitizer": 240,
 }
 
-Kind = Literal["onnxruntime", "torch"]
-KINDS: tuple[Kind, ...] = ("onnxruntime", "torch")  # in order of preference
+Kind = Literal["onnxruntime", "torch", "tensorrt"]
 MakeFrom = Callable[[Card, Path, Gpu, Sequence[int] | None], Engine]
+RUNNERS: dict[Kind, MakeFrom] = {  # in order of preference: the first two compute in FP32, as the libraries compared
+    "onnxruntime": engine_ort.open_engine,
+    "torch": engine_torch.open_engine,
+    "tensorrt": tensorrt.open_engine,
+}
+KINDS = tuple(RUNNERS)
 Measure = Callable[[str, float], Any]  # takes the name of a part and its time limit, s; raises `NotMeasured`
 
 
@@ -113,8 +118,7 @@ def parts_of_runner(kind: Kind, detector: Path, photos: Path, effort: Effort) ->
 
 def engine(kind: Kind, name: str, file: Path, gpu: Gpu, batches: Sequence[int] | None = None) -> Engine:
     """Raises `ModelMissing`, or `Unavailable` where there is no such engine."""
-    made: MakeFrom = engine_ort.open_engine if kind == "onnxruntime" else engine_torch.open_engine
-    return made(load()[name], file, gpu, batches)
+    return RUNNERS[kind](load()[name], file, gpu, batches)
 
 
 def clip(frames: int = FRAMES) -> list[U8]:

@@ -15,7 +15,11 @@ Figures = dict[str, Any]
 
 ENGINES = ("detect", "pose")  # stages that only run engines
 RATE_HZ = 30  # of a camera
-RUNNERS = {"onnxruntime": "ONNX Runtime's CUDA", "torch": "PyTorch's CUDA, eager"}
+RUNNERS = {
+    "onnxruntime": "ONNX Runtime's CUDA, in FP32, or TF32 where the GPU uses it",
+    "torch": "PyTorch's CUDA, eager, in FP32, or TF32 where the GPU uses it",
+    "tensorrt": "TensorRT, in FP16",
+}
 
 
 def bars(found: Figures) -> dict[str, dict[str, float]]:
@@ -39,7 +43,7 @@ def page(found: Figures) -> Iterator[str]:
     gpu, subjects = found["gpu"], found["effort"]["subjects"]
     yield f"# The CUDA backend on {gpu['gpu']} (compute capability {gpu['sm']}, driver CUDA {gpu['driver']})\n"
     yield from bench.environment({"environment": {**found["environment"], "others_cores": found["others_cores"]}})
-    yield f"\nThe engines run on {RUNNERS[found['engines']]}, in FP32, or TF32 where the GPU uses it.\n"
+    yield f"\nThe engines run on {RUNNERS[found['engines']]}.\n"
     yield from _check_lines("tests", found["tests"])
     yield from _check_lines("sanitizer", found["sanitizer"])
     yield "\n## Time per frame, ms: p50 (CPU time of the host thread)\n"
@@ -53,8 +57,8 @@ def page(found: Figures) -> Iterator[str]:
     yield "\n## TensorRT engines by precision, tested on this GPU\n"
     yield from tensorrt.lines({kind: found[tensorrt.part(kind)] for kind in tensorrt.PRECISIONS})
     yield "\n## Comparison with other libraries on this GPU\n"
-    yield "All run in turn on the same photographs, in FP32 with the defaults of each library. With PyTorch,"
-    yield "letterbox, crops and decoding are those of our CPU backend, as in `python -m tools.bench`."
+    yield "All run in turn on the same photographs, in FP32 with the defaults of each library, ours as said above."
+    yield "With PyTorch, letterbox, crops and decoding are those of our CPU backend, as in `python -m tools.bench`."
     yield "\n### Starter models: RTMDet-nano 416x320, RTMPose-t\n"
     yield from _lines_or_reason(found["starters"], beside_peers)
     yield "\n### RTMDet-nano as published, 320x320, NMS inside, and RTMPose-t\n"

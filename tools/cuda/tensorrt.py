@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -12,21 +13,40 @@ from tempfile import TemporaryDirectory
 from edged.commands.engines import drift_text
 from edged.config.tables.models import ModelsConfig
 from edged.inference.cuda.context import Gpu
+from edged.inference.cuda.engine import Engine
 from edged.inference.engine_builder import BuiltEngine, engine_builder
 from engines.build.service import EngineBuilder
-from engines.card import Precision
+from engines.card import Card, Precision
 from engines.catalogue import load
 from engines.errors import EngineError, NoTensorRT
 from engines.store.key import BuildOptions
 from tools.bench.contenders import model_path
+from tools.bench.unavailable import Unavailable
 from tools.cuda.figures import Effort, Figures, on_gpu_ms
 from tools.reports.writer import significant, table
 
 MODELS = ModelsConfig().card_names
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 LIMIT_S = 240  # of the engines of one precision
+KEPT = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "edged-tools"  # engines of `open_engine`
 
 MakeBuilder = Callable[[Path], EngineBuilder]  # takes the folder of its store; raises `NoTensorRT`
+
+
+def open_engine(card: Card, file: Path, gpu: Gpu, batches: Sequence[int] | None = None) -> Engine:
+    """Return the FP16 engine that the daemon would use; built, and tested on this GPU, unless an earlier run did.
+
+    Raises `Unavailable`, also for other `batches` than those of the card.
+    """
+    if batches is not None and tuple(batches) != card.batches:
+        raise Unavailable(f"TensorRT engines of {card.name} are built for batches of {card.batches}")
+    try:
+        builder = engine_builder(KEPT, "tensorrt")
+        job = builder.job(card, file, level=BuildOptions().level, workspace_mb=0)
+        plan = builder.plans.find(card.name, job.key) or builder.build(job, lambda progress: None, threading.Event())
+        return BuiltEngine(job, plan).engine(gpu)
+    except EngineError as refusal:  # no TensorRT, or no engine that it makes
+        raise Unavailable(str(refusal)) from refusal
 
 
 def part(precision: Precision) -> str:

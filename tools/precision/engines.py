@@ -65,9 +65,10 @@ def main() -> None:
     parser.add_argument("--untrained", type=Path, help="folder of nets with random weights")
     parser.add_argument("--pictures", type=int, default=64, help="for ranges, and as many for the comparison")
     parser.add_argument("--first", type=int, help="photographs of each kind for what INT8 loses")
+    parser.add_argument("--tries", type=int, default=len(int8.LEFT_OUT), help="numbers of convolutions left in FP32")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the report")
     args = parser.parse_args()
-    key = {"pictures": args.pictures, "first": args.first}
+    key = {"pictures": args.pictures, "first": args.first, "tries": args.tries}
     kept = SavedParts(args.out / "engines.unfinished.json", key)
     truth = Truth(args.data, args.first)
     rows = {
@@ -98,7 +99,7 @@ def row(subject: Subject, truth: Truth, args: argparse.Namespace) -> dict[str, A
     """Return how the model is built in each precision, and what INT8 of it loses."""
     count = FEW if subject.origin == "untrained" else args.pictures
     calibration, check = (inputs(subject.card, args.data, split, count) for split in ("train", "val"))
-    card, int8_row = _with_int8(subject, calibration, check, truth)
+    card, int8_row = _with_int8(subject, calibration, check, truth, args.tries)
     built: dict[str, Any] = {}
     reference: list[list[F32]] = []
     for precision in PRECISIONS:
@@ -116,7 +117,7 @@ def row(subject: Subject, truth: Truth, args: argparse.Namespace) -> dict[str, A
 
 
 def _with_int8(
-    subject: Subject, calibration: Sequence[F32], check: Sequence[F32], truth: Truth
+    subject: Subject, calibration: Sequence[F32], check: Sequence[F32], truth: Truth, tries: int
 ) -> tuple[Card, dict[str, Any]]:
     """Return the card with INT8: its own, else as measured here, whether it is good enough or not."""
     card, data = subject.card, subject.file.read_bytes()
@@ -127,7 +128,7 @@ def _with_int8(
         model = onnx.load_model_from_string(prepare(card, data, batch=1, precision="fp32").onnx)
         found = int8.int8_of(data, int8.activation_ranges(model, calibration))
         return card.model_copy(update={"int8": found}), {}
-    best = int8.measured(card, subject.file, calibration, check, truth)
+    best = int8.measured(card, subject.file, calibration, check, truth, tries=tries)
     how = {"fp32": len(best.int8.fp32), "lost": best.lost, "faults": list(best.faults)}
     return card.model_copy(update={"int8": best.int8}), how
 

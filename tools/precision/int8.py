@@ -42,7 +42,15 @@ class Found:
     faults: tuple[str, ...]  # why it is not offered; empty: it is
 
 
-def measured(card: Card, file: Path, calibration: Sequence[F32], check: Sequence[F32], truth: Truth) -> Found:
+def measured(
+    card: Card,
+    file: Path,
+    calibration: Sequence[F32],
+    check: Sequence[F32],
+    truth: Truth,
+    *,
+    tries: int = len(LEFT_OUT),
+) -> Found:
     """Return the fewest convolutions left in FP32 with which next to nothing is lost, else what loses least."""
     data = file.read_bytes()
     whole = prepare(card, data, batch=1, precision="fp32", io="fp32")
@@ -52,7 +60,7 @@ def measured(card: Card, file: Path, calibration: Sequence[F32], check: Sequence
     reference = outputs(model.SerializeToString(), check)
     ranking: list[str] = []
     tried: list[Found] = []
-    for count in LEFT_OUT:
+    for count in LEFT_OUT[:tries]:
         if count > len(convolutions(model)) * MAX_FP32:
             break
         if count and not ranking:
