@@ -1,7 +1,7 @@
-"""`python -m tools.sensitivity`: what half and twice of the tuned numbers of tracking and smoothing would do.
+"""`python -m tools.sensitivity`: what half and twice of the tuned numbers would do.
 
 Tracking: the scenes of `tools.tracking`, with other seeds than those it was tuned on. Smoothing: the keypoints of the
-starter models on the demonstration clip, against the rendered truth.
+starter models on the demonstration clip, against the rendered truth. Horse: parts of simulated days of `tools.barn`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +24,7 @@ from edged.frame import F64
 from edged.tracking import motion, one_euro, tracker
 from edged.tracking.tracker import Tracker
 from edged.units import NS_PER_MS
+from tools.barn import tried
 from tools.demo import CLIP
 from tools.reports import writer
 from tools.tracking.scenes import MIN_CONFIDENT, SCENES
@@ -33,19 +35,34 @@ REPORT = Path(__file__).parent / "reports/sensitivity"
 FACTORS = (0.5, 1.0, 2.0)
 SEEDS = tuple(range(10, 18))  # 0 to 2 chose the numbers
 MIN_SCORE = 0.3  # of a keypoint: as in the cards of the starter models
-PARTS = ("tracking", "smoothing")
+PARTS = ("tracking", "smoothing", "horse")
 HEADER = """# Half and twice of tuned numbers
 
 Remade by `python -m tools.sensitivity`; `--part NAME` remakes one table. Each number alone is halved and doubled
-(an IoU to 0.95 at most), the others are as they are. A cell is the value that was tried, and what it gave.
+(an IoU or a share to 0.95 at most), the others are as they are. A cell is the value that was tried, and what it gave.
 """
 TRACKING_TEXT = f"""Scenes of `tools.tracking`, seeds {SEEDS[0]} to {SEEDS[-1]}, which chose nothing: IDF1 / MOTA,
 higher is better."""
 SMOOTHING_TEXT = """The horse of the demonstration clip, keypoints of the starter models: error from the truth / jitter
 (RMS of the second difference), both in thousandths of the box size, lower is better. Unfiltered: {:.1f} / {:.1f}."""
-TEXTS = {"tracking": TRACKING_TEXT, "smoothing": SMOOTHING_TEXT}
-MEASURES = {"tracking": ("IDF1", "MOTA"), "smoothing": ("error", "jitter")}
-DIGITS = {"tracking": 3, "smoothing": 1}
+HORSE_TEXT = f"""Parts of simulated stall-days (`tools.barn`), seeds from {tried.FIRST_SEED} on, which chose nothing:
+share of the seconds with the right posture / recall / precision of the acts counted / recall / precision of alerts,
+higher is better / minutes from a trouble's first signs to its alert (median), lower is better. {{:.0f}} acts,
+{{:.0f}} troubles: 0.01 of the acts are one or two. No part judges people in a stall, mare and foal, what is usual on
+other days, gait in an aisle, a stall without its floor's size, or the alert of collapses, which needs six hours."""
+TEXTS = {"tracking": TRACKING_TEXT, "smoothing": SMOOTHING_TEXT, "horse": HORSE_TEXT}
+MEASURES = {
+    "tracking": {"IDF1": 3, "MOTA": 3},  # with the digits
+    "smoothing": {"error": 1, "jitter": 1},
+    "horse": {
+        "posture": 3,
+        "recall of acts": 2,
+        "precision of acts": 2,
+        "recall of alerts": 2,
+        "precision of alerts": 2,
+        "minutes": 1,
+    },
+}
 
 
 class Tuned(NamedTuple):
@@ -159,7 +176,23 @@ def smoothing() -> dict[str, Any]:
     return made
 
 
-MAKERS: dict[str, Callable[[], dict[str, Any]]] = dict(zip(PARTS, (tracking, smoothing), strict=True))
+def horse() -> dict[str, Any]:
+    """The same; `raw`: how many acts and troubles were judged."""
+    with ProcessPoolExecutor(2) as pool:
+        base = pool.submit(tried.run, tried.TRIED[0], 1.0)
+        runs = {
+            name: [base if factor == 1 else pool.submit(tried.run, name, factor) for factor in FACTORS]
+            for name in tried.TRIED
+        }
+        made: dict[str, Any] = {"raw": base.result().judged}
+        for name, found in runs.items():
+            values = [tried.value(name, factor) for factor in FACTORS]
+            made[name] = [[value, *one.result().scores] for value, one in zip(values, found, strict=True)]
+            print(name, made[name], flush=True)
+    return made
+
+
+MAKERS: dict[str, Callable[[], dict[str, Any]]] = dict(zip(PARTS, (tracking, smoothing, horse), strict=True))
 
 
 def markdown(made: Mapping[str, Any]) -> list[str]:
@@ -167,15 +200,12 @@ def markdown(made: Mapping[str, Any]) -> list[str]:
     lines = HEADER.splitlines()
     for part in filter(made.__contains__, PARTS):
         runs = {name: cells for name, cells in made[part].items() if name not in ("raw", "environment")}
-        digits, measures = DIGITS[part], MEASURES[part]
+        digits = MEASURES[part].values()
         rows = [
-            (
-                name,
-                *(f"{cell[0]:g}: " + " / ".join(writer.number(value, digits) for value in cell[1:]) for cell in cells),
-            )
+            (name, *(f"{cell[0]:g}: " + " / ".join(map(writer.number, cell[1:], digits)) for cell in cells))
             for name, cells in runs.items()
         ]
-        changes = "; ".join(largest_change(runs, at, measure, digits) for at, measure in enumerate(measures, 1))
+        changes = "; ".join(largest_change(runs, at, *one) for at, one in enumerate(MEASURES[part].items(), 1))
         text = TEXTS[part].format(*made[part].get("raw", ()))
         lines += ["", *text.splitlines(), "", *writer.table((part, "half", "as it is", "twice"), rows)]
         lines += ["", f"Largest change: {changes}.", "", writer.environment_line(made[part]["environment"])]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from types import ModuleType
 
 import pytest
 
 from edged.tracking import tracker
+from tools.barn import tried
+from tools.barn.trial import CROWDED, Outcome
 from tools.sensitivity import SMOOTHING as TUNED_SMOOTHING
 from tools.sensitivity import TRACKING as TUNED_TRACKING
 from tools.sensitivity import Tuned, markdown, scaled
@@ -61,3 +64,41 @@ def test_number_is_changed_wherever_it_was_imported(tuned: Tuned) -> None:
 def test_iou_stays_below_one() -> None:
     with scaled(Tuned("LOW_SCORE_IOU", (tracker,)), 2.0) as value:
         assert value < 1
+
+
+@pytest.mark.parametrize("name", tried.TRIED)
+def test_threshold_is_changed_and_put_back(name: str) -> None:
+    as_it_is = tried.value(name, 1.0)
+    with tried.changed(name, tried.value(name, 0.5)):
+        assert tried.value(name, 1.0) == as_it_is / 2
+    assert tried.value(name, 1.0) == as_it_is
+
+
+def test_share_stays_below_one_and_a_count_whole() -> None:
+    assert tried.value("Behaviours.fall_height", 2.0) == 0.95
+    assert tried.value("Horse.on_back_count", 2.0) == 8
+    assert isinstance(tried.value("Horse.on_back_count", 0.5), int)
+
+
+def test_acts_and_alerts_are_judged_over_all_parts() -> None:
+    found = [
+        Outcome(
+            seed=1,
+            trouble="colic",
+            dropped=0.1,
+            started_min=10.0,
+            postures=Counter({("standing", "standing"): 3, ("standing", "unknown"): 1}),
+            right=Counter(roll=3),
+            missed=Counter(roll=1),
+            found=[("restless", 14.0), ("cast-suspected", 20.0), ("stereotypy", 21.0)],
+        ),
+        Outcome(seed=2, trouble="cast", dropped=0.1, started_min=10.0, postures=Counter({("sternal", "sternal"): 4})),
+        Outcome(
+            seed=3, trouble=CROWDED, dropped=0.1, started_min=None, false=Counter(paw=1), found=[("restless", 5.0)]
+        ),
+        Outcome(seed=4, trouble=None, dropped=0.1, started_min=None, right=Counter(paw=1), found=[("restless", 9.0)]),
+    ]
+    scores = tried.Scores(
+        posture=7 / 8, act_recall=4 / 5, act_precision=4 / 5, alert_recall=1 / 2, alert_precision=1 / 3, delay_min=4.0
+    )
+    assert tried.judge(found) == tried.Result(scores, (5, 2))

@@ -63,7 +63,7 @@ def run_day(
 
 def run_trouble(seed: int, trouble: str, dropped: float, gate: Gate | None = None) -> Outcome:
     """What was found of a trouble, always in view: the day from an hour before its first signs to what may name it."""
-    return logged_day(seed, trouble, dropped, gate=gate, only_trouble=True)[0]
+    return logged_day(seed, trouble, dropped, gate=gate, around_min=AROUND_MIN)[0]
 
 
 def logged_day(
@@ -73,19 +73,23 @@ def logged_day(
     idle_hz: float | None = None,
     gate: Gate | None = None,
     *,
-    only_trouble: bool = False,
+    around_min: tuple[float, float] | None = None,
 ) -> tuple[Outcome, StallDay]:
-    """The same, and the day as `edged barn report` reads it."""
+    """The same, and the day as `edged barn report` reads it.
+
+    `around_min`: only this part of the day, always in view, from the first signs of the trouble, or from midnight.
+    """
     rng = np.random.default_rng(seed)
     acts = crowded(rng) if trouble == CROWDED else day(rng, trouble)
-    if only_trouble and (start_min := _start_min(acts, trouble)) is not None:
-        begin_s, end_s = (start_min * S_PER_MIN + S_PER_MIN * minutes for minutes in AROUND_MIN)
+    if around_min is not None:
+        start_min = _start_min(acts, trouble) or 0.0
+        begin_s, end_s = (S_PER_MIN * (start_min + minutes) for minutes in around_min)
         acts = [act for act in acts if begin_s <= act.begin_s < end_s]
     view = View(dropped=dropped, gate=gate)
     foaling_window = FoalingWindowConfig(start=DATE.date(), end=DATE.date()) if trouble == "foaling" else None
     monitor = make_monitor(view, idle_hz=idle_hz, feeding_times=("06:30", "17:00"), foaling_window=foaling_window)
     outcome = Outcome(seed=seed, trouble=trouble, dropped=dropped, started_min=_start_min(acts, trouble))
-    gap = NO_GAP if trouble == CROWDED or only_trouble else _gap(rng)
+    gap = NO_GAP if trouble == CROWDED or around_min else _gap(rng)
     counted = _simulate(monitor, acts, observations(acts, view, rng), gap, outcome)
     _compare(acts, counted, gap, outcome)
     outcome.bouts = (

@@ -2,8 +2,8 @@
 
 "Body length" is the line from neck to root of the tail (README.md); "share" is 0 to 1. Without another source a number
 was set by hand against simulated stall days (tools.barn) of seeds that were not recorded; the seeds of the published
-report were not among them. `python -m tools.sensitivity` says what half and twice of some of them do. A change here
-needs a new report (tools/reports).
+report were not among them. "Half" and "twice" say what such a value would cost, by `python -m tools.sensitivity` on
+further seeds. A change here needs new reports (tools/reports).
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Posture:
     standing_belly_depth = 0.27  # body length; 286 labelled photographs of standing horses agree
     lateral_belly_depth = 0.2  # body length; lateral below this, whatever the legs do
     standing_height = 0.5  # standing trunk height; standing above
-    lying_height = 0.42  # standing trunk height; lying below
-    lateral_leg_spread = 0.34  # body length; legs along the ground: lateral above
-    window_s = 6.0  # of observations that vote
+    lying_height = 0.42  # standing trunk height; lying below; half: 21 % more seconds wrong, twice: no change
+    lateral_leg_spread = 0.34  # body length; longer legs: lateral; half: 7 % more seconds wrong, twice: 12 %
+    window_s = 6.0  # of observations that vote; half: 2 % more seconds wrong, twice: 2 % of the acts missed
     max_weight_s = 1.0  # of one observation
     min_window_s = 3.0  # of observations, before anything is decided
     min_observations = 3
@@ -88,21 +88,23 @@ class Behaviours:
 
     planted_spread = 0.05  # body length; most, of a hoof that stands
     step_length = 0.15  # body length; least displacement of a hoof
-    walk_length = 0.3  # body length; least displacement of the trunk
+    walk_length = 0.3  # body length; least displacement of the trunk; half or twice: no change
     walk_window_s = 3.0  # Shaw 1988: two or more legs moved within 3 s
     walk_min_window = 0.7  # share of the window that must be seen
     walk_hooves = 2  # Shaw 1988: two or more legs moved within 3 s
     paw_hz = (0.7, 3.0)  # the sign: EAAPS-1, BMC Vet Res 2018 s12917-018-1482-4
     paw_cycles = 3
-    paw_amplitude = 0.06  # body length
+    paw_amplitude = 0.06  # body length; half: no change, twice: 2 % of the acts missed
     weave_hz = (0.3, 1.5)  # the behaviour: BMC Vet Res 2013 9:3
     weave_cycles = 3
     weave_amplitude = 0.06  # body length
     min_rate_hz = 7.0  # Nyquist rate of paw_hz (6 Hz), with a margin by hand
     min_seen = 0.6  # share of the samples, to judge a point
     min_seen_hoof = 0.35  # share of one hoof, which another may hide
-    thrash_speed = 1.5  # body length/s
-    fall_height = 0.75  # share left of shoulder or hip height; 40 % lost in a full collapse, less on its knees
+    thrash_speed = 1.5  # body length/s; half: 1 % of the acts counted are false, twice: 18 % more acts missed
+    # share left of shoulder or hip height; 40 % lost in a full collapse, less on its knees; half: 1 % more acts missed,
+    # 0.95: no change
+    fall_height = 0.75
     fall_s = 1.5  # a fall takes less
     fall_samples_s = 1.3  # most, between the five samples of the lowest point
     fall_window_s = 7.0
