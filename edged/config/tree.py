@@ -67,7 +67,7 @@ class Config(Section):
     @property
     def _classes_in_use(self) -> set[str] | None:
         """None: all that have a model."""
-        own = [camera.classes for camera in self.cameras.values()]
+        own = [[one.static_region.label] if one.static_region else one.classes for one in self.cameras.values()]
         by_profiles = any(one.classes for profile in self.profiles.values() for one in profile.cameras.values())
         return set().union(*filter(None, own)) if own and all(own) and not by_profiles else None
 

@@ -277,3 +277,5 @@ def test_pose_models_are_those_of_classes_that_a_camera_may_publish() -> None:
     assert loaded() == loaded(["person"], None) == both  # left out: all
     assert loaded(["person"], night=["horse"]) == both
     assert loaded(["sheep"]) == both  # none of its own: as before
+    region = {"source": "0", "classes": ["person"], "static_region": {"label": "horse", "box": [0, 0, 9, 9]}}
+    assert [*Config.model_validate({"cameras": {"a": region}}).models_in_use.pose] == ["horse"]
