@@ -1,8 +1,9 @@
 #!/bin/sh
-# datumaro 1.13.12: a pose (Points with visibility) that has no box in its group is not written to COCO keypoints; the file
-# has the image, the category with its joints and no annotation, and nothing is logged. With a box it is complete. In CVAT
-# XML the pose is written, and the visibility is not: a joint that is not labelled (0) and stands at (0, 0) comes back as
-# one that is seen there, and the box around the pose reaches to the corner of the image. Its own format keeps all.
+# datumaro 1.13.12: a pose (Points with visibility) that has no box in its group is not written to COCO keypoints; the
+# file has the image, the category with its joints and no annotation, and nothing is logged. With a box it is complete.
+# In CVAT XML the pose is written, and the visibility is not: a joint that is not labelled (0) and stands at (0, 0)
+# comes back as one that is seen there, and the box around the pose reaches to the corner of the image. Its own format
+# keeps all.
 #
 # Seen (joints 10 20 (seen), 50 60 (hidden), 0 0 (not labelled); poses read, their visibility, and x0 y0 of their box):
 #   datumaro, pose alone: 1, [2, 1, 0], 10 20

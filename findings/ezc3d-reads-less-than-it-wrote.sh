@@ -1,9 +1,9 @@
 #!/bin/sh
-# ezc3d 1.7.2: two things that it writes into a C3D file without a word are not there when it reads the file. Of a recording
-# of more than 65535 frames (18 minutes at 60 Hz) all frames are written, the size of the file tells so, but the header says
-# 65535, and no more are read; the parameters by which others say a longer length (TRIAL) are not written. And residuals,
-# where the error of a triangulated joint goes, are kept as one byte, cut off and not rounded, modulo 256: an error in
-# metres is always 0, and one of 300 mm looks better than one of 130. The positions are exact.
+# ezc3d 1.7.2: two things that it writes into a C3D file without a word are not there when it reads the file. Of a
+# recording of more than 65535 frames (18 minutes at 60 Hz) all frames are written, the size of the file tells so, but
+# the header says 65535, and no more are read; the parameters by which others say a longer length (TRIAL) are not
+# written. And residuals, where the error of a triangulated joint goes, are kept as one byte, cut off and not rounded,
+# modulo 256: an error in metres is always 0, and one of 300 mm looks better than one of 130. The positions are exact.
 #
 # Seen (frames written, bytes for each of them in the file, frames read; residuals written and read):
 #   65535 frames: 16 bytes each, 65535 read, the last one is 65534

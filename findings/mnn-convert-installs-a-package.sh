@@ -1,10 +1,10 @@
 #!/bin/sh
-# MNN 3.6.1: the command mnnconvert, before it reads a model, runs `pip install -U aliyun-log-python-sdk` if Python cannot
-# import that. It takes the first pip in PATH, which need not be that of its own environment: from a virtual one
+# MNN 3.6.1: the command mnnconvert, before it reads a model, runs `pip install -U aliyun-log-python-sdk` if Python
+# cannot import that. It takes the first pip in PATH, which need not be that of its own environment: from a virtual one
 # that is not activated the package and nine others went into the system's Python (here a pip that only writes down what
 # it is asked for stands there). It is for statistics: by MNN/tools/utils/log.py the machine's id, the arguments and the
-# sizes of the model are sent to the maker after each conversion. Without it the model is converted all the same; so
-# an image that is built without a network, or must be the same tomorrow, should have no pip in PATH, or a pinned one.
+# sizes of the model are sent to the maker after each conversion. Without it the model is converted all the same; so an
+# image that is built without a network, or must be the same tomorrow, should have no pip in PATH, or a pinned one.
 #
 # Seen:
 #   asked of pip: install -U aliyun-log-python-sdk
@@ -29,7 +29,7 @@ printf '#!/bin/sh\necho "$@" >>%s/asked\nexit 1\n' "$folder" >commands/pip
 chmod +x commands/pip
 PATH="$folder/commands:$PATH" venv/bin/mnnconvert -f ONNX --modelFile model.onnx --MNNModel model.mnn --bizCode MNN \
     >notes 2>&1
-echo "asked of pip: $(cat asked)"
+echo "asked of pip: $(sort -u asked)"
 echo "without it: $(grep --only-matching 'Converted Success!' notes)"
-test "$(cat asked)" = "install -U aliyun-log-python-sdk"
+test "$(sort -u asked)" = "install -U aliyun-log-python-sdk"
 test -s model.mnn

@@ -2,8 +2,8 @@
 # MNN 3.6.1, its converter from ONNX: ReduceL2, ReduceL1, ReduceLogSum and ReduceLogSumExp of opset 18, where the axes
 # are an input, lose them, and reduce over everything, the batch too; the result has no axes any more and is broadcast
 # over what comes next. In opset 17 (axes as an attribute) all are right, and so are ReduceSum and ReduceMean in 18. A
-# vector norm of PyTorch becomes a ReduceL2, and its exporter (2.13) writes opset 20: embeddings and features that
-# are scaled to length 1 are scaled by the length of all of them together. The converter says "Converted Success!".
+# vector norm of PyTorch becomes a ReduceL2, and its exporter (2.13) writes opset 20: embeddings and features that are
+# scaled to length 1 are scaled by the length of all of them together. The converter says "Converted Success!".
 #
 # Seen (rows 3 4 and 6 8, reduced along the second axis; onnxruntime 1.32.0, MNN):
 #   ReduceL2, opset 17: 5 10, 5 10

@@ -1,9 +1,9 @@
 #!/bin/sh
-# movement 0.15.0 (tracks of animals' keypoints), compute_kinetic_energy: a keypoint that was not seen is NaN, and its energy
-# counts as 0, while its mass still counts. An animal whose nose is hidden has a third less energy; where it moves
-# without turning or bending, a third of what is left becomes "internal", which is 0 with all keypoints; and one that is
-# not seen at all has energy 0: it rests. Differences are central, so the frames beside the gap are wrong as well.
-# compute_speed and compute_velocity pass NaN on, and nothing here warns.
+# movement 0.15.0 (tracks of animals' keypoints), compute_kinetic_energy: a keypoint that was not seen is NaN, and its
+# energy counts as 0, while its mass still counts. An animal whose nose is hidden has a third less energy; where it
+# moves without turning or bending, a third of what is left becomes "internal", which is 0 with all keypoints; and one
+# that is not seen at all has energy 0: it rests. Differences are central, so the frames beside the gap are wrong as
+# well. compute_speed and compute_velocity pass NaN on, and nothing here warns.
 #
 # Seen (three keypoints that move together by 10 a second; total; translational and internal):
 #   all seen: 150; 150 and 0

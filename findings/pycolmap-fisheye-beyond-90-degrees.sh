@@ -1,9 +1,10 @@
 #!/bin/sh
-# pycolmap 4.2.1: a pixel of a fisheye camera that sees more than 90 degrees from its axis gets a direction far inside the
-# image, and nothing tells. Up to 90 degrees x / z is the tangent of the angle; beyond it the angle itself stands there, in
-# radians: 57 at 89 degrees, 1.59 at 91, which is a ray at 57.8 degrees. cam_from_img gives None or NaN where a pixel has
-# no direction, and not here; cam_ray_from_img, which is there for rays that go backwards, has the same. The other way,
-# img_from_cam gives None for such a ray. Lenses of 180 degrees and more, as cameras on a ceiling have, see these.
+# pycolmap 4.2.1: a pixel of a fisheye camera that sees more than 90 degrees from its axis gets a direction far inside
+# the image, and nothing tells. Up to 90 degrees x / z is the tangent of the angle; beyond it the angle itself stands
+# there, in radians: 57 at 89 degrees, 1.59 at 91, which is a ray at 57.8 degrees. cam_from_img gives None or NaN where
+# a pixel has no direction, and not here; cam_ray_from_img, which is there for rays that go backwards, has the same. The
+# other way, img_from_cam gives None for such a ray. Lenses of 180 degrees and more, as cameras on a ceiling have, see
+# these.
 #
 # Seen (OPENCV_FISHEYE without distortion; degrees of the pixel, of cam_from_img, of cam_ray_from_img):
 #   80: 80.0, 80.0

@@ -1,9 +1,10 @@
 #!/bin/sh
 # sleap-io 0.9.5, save_csv and load_csv: keypoints come back in the order of the alphabet in three of its formats, also
 # where the file has them in their own order ("instances", "frames"); positions and scores go with their names, but
-# numpy() and all that works by index, as trackers, metrics and networks do, takes the left knee for the nose. And "frames"
-# comes back with a keypoint more for each animal, named after its columns ("inst0", "inst1"), that was never seen. Only
-# "points" is the same before and after. No file says anything about it, and the shapes fit, but for "frames".
+# numpy() and all that works by index, as trackers, metrics and networks do, takes the left knee for the nose. And
+# "frames" comes back with a keypoint more for each animal, named after its columns ("inst0", "inst1"), that was never
+# seen. Only "points" is the same before and after. No file says anything about it, and the shapes fit, but for
+# "frames".
 #
 # Seen (nose, left knee and right knee, two animals; names as loaded; first row of numpy() of the first one):
 #   saved: nose left_knee right_knee; 10 11

@@ -1,9 +1,10 @@
 #!/bin/sh
-# TrackEval 1.3.0, HOTA: boxes and subjects are paired once, by overlap times how long the two tracks go together, and only
-# then is the pair measured against each threshold. A pair that fails it is a miss and a false alarm, also where another
-# box lies exactly on the subject. So DetRe, DetPr and DetA, which are read as those of the detector, depend on the names
-# that the tracker gives: a long track that lags behind takes the subject away from exact boxes with short tracks,
-# and recall is 0. The same boxes with one name have 1. CLEAR, which asks for the threshold first, has 1 in both.
+# TrackEval 1.3.0, HOTA: boxes and subjects are paired once, by overlap times how long the two tracks go together, and
+# only then is the pair measured against each threshold. A pair that fails it is a miss and a false alarm, also where
+# another box lies exactly on the subject. So DetRe, DetPr and DetA, which are read as those of the detector, depend on
+# the names that the tracker gives: a long track that lags behind takes the subject away from exact boxes with short
+# tracks, and recall is 0. The same boxes with one name have 1. CLEAR, which asks for the threshold first, has 1 in
+# both.
 #
 # Seen (one subject, 20 frames; an exact box in each, and a box that lags, of IoU 0.30; DetRe of HOTA at 0.25 and 0.5,
 # recall of CLEAR at 0.5):

@@ -1,10 +1,10 @@
 #!/bin/sh
-# TrackEval 1.3.0, CLEAR: Frag is to count how often a subject that was followed is lost and found again. A frame in which
-# the tracker reports nothing is passed over before "followed in the frame before" is brought up to date, so a gap counts
-# only if something else is reported in it, another subject or a false alarm: with one subject in view, as in a stall,
-# Frag is 0 however often the track breaks. And where the ground truth itself leaves the view and comes back, that is
-# one more, so that a result equal to the ground truth has fragments as soon as somebody else is in view. py-motmetrics
-# 1.4.0 has what one would expect. MOTA is the same in both.
+# TrackEval 1.3.0, CLEAR: Frag is to count how often a subject that was followed is lost and found again. A frame in
+# which the tracker reports nothing is passed over before "followed in the frame before" is brought up to date, so a gap
+# counts only if something else is reported in it, another subject or a false alarm: with one subject in view, as in a
+# stall, Frag is 0 however often the track breaks. And where the ground truth itself leaves the view and comes back,
+# that is one more, so that a result equal to the ground truth has fragments as soon as somebody else is in view.
+# py-motmetrics 1.4.0 has what one would expect. MOTA is the same in both.
 #
 # Seen (60 frames; fragments by TrackEval and by py-motmetrics; MOTA of both):
 #   lost in 10-14, 25-29 and 40-44, nothing else reported: 0, 3; 0.75
