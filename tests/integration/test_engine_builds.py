@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
+import subprocess
+import sys
+
 import pytest
 
 from edged.errors import CommandRejected, DeviceLost
@@ -147,3 +151,11 @@ def test_close_after_failed_builds_keeps_their_attempts() -> None:
     service, _ = run_to_end(script)
     service.close()
     assert script.forgotten == []
+
+
+def test_peak_memory_of_a_build_is_not_that_of_the_daemon_that_started_it() -> None:
+    held = bytearray(400_000_000)
+    held[:: mmap.PAGESIZE] = b"x" * len(held[:: mmap.PAGESIZE])  # written, so that it is resident
+    told = "from engines.build.worker import peak_rss_mb; print(peak_rss_mb())"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert 5 < int(done.stdout) < 200, held[0]

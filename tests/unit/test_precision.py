@@ -134,7 +134,7 @@ def test_page_of_engines_says_what_is_offered_and_what_could_not_be_built() -> N
         "held": {**whole, "int8": {"fp32": 2, "lost": {"MPJPE mm": 0.25}, "faults": []}},
         "lost": {**whole, "int8": {"fp32": 0, "lost": {"MPJPE mm": 9.0}, "faults": ["x"]}},
     }
-    said = page({"models": rows, "environment": {}}, 64)
+    said = page({"models": rows, "left_out": (0, 2), "first": None, "environment": {}}, 64)
     assert "| held | 2 | MPJPE mm 0.25 | yes |" in said
     assert "| lost | 0 | MPJPE mm 9.00 | no |" in said
     assert "| held | 2.5 mm | 2.5 mm |" in said

@@ -78,7 +78,9 @@ def main() -> None:
         for subject in subjects(args.models, args.untrained)
     }
     packages = ("onnxruntime", "onnx", "tensorrt-rtx", "tensorrt_rtx_cu13_bindings")
-    found = {"models": rows, "environment": writer.environment(packages)}
+    left_out = int8.LEFT_OUT[: args.tries]
+    how = {"left_out": left_out, "first": args.first, "environment": writer.environment(packages)}
+    found = {"models": rows, **how}
     writer.write(args.out, page(found, args.pictures), found, name="engines")
     kept.forget()
 
