@@ -12,7 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch, which only a workstation has")
 
-from torch import Tensor  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
 
 from engines.card.schema import SCHEMAS  # noqa: E402
 from tools.export import to_onnx  # noqa: E402
@@ -278,7 +278,7 @@ def test_gradients_and_statistics_of_normed_convolutions_equal_those_of_pytorch(
     _assert_learns_alike(conv, 3 * torch.randn(shape, generator=torch.Generator().manual_seed(1)) + 1)
 
 
-def _assert_learns_alike(module: torch.nn.Module, x: Tensor) -> None:
+def _assert_learns_alike(module: nn.Module, x: Tensor) -> None:
     """Compare what is learned in bfloat16 with float32, with and without `speed_up`: as near as bfloat16 is."""
     x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
     weights = torch.randn(module(x).shape, generator=torch.Generator().manual_seed(2))
@@ -293,7 +293,7 @@ def _assert_learns_alike(module: torch.nn.Module, x: Tensor) -> None:
         assert (one - true).abs().max() <= room, at
 
 
-def _learned(module: torch.nn.Module, x: Tensor, weights: Tensor) -> list[Tensor]:
+def _learned(module: nn.Module, x: Tensor, weights: Tensor) -> list[Tensor]:
     """Return the result, the gradients, and the running statistics after it."""
     out = module(x)
     gradients = torch.autograd.grad((out.float() * weights).sum(), (x, *module.parameters()))
