@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ssl
 
+from paho.mqtt.client import WebsocketConnectionError
+
 from edged.config.tables.mqtt import MqttConfig
 from edged.errors import BrokerLost
 from edged.mqtt.negotiation import (
@@ -15,6 +17,7 @@ from edged.mqtt.negotiation import (
     UnsupportedProtocol,
 )
 from edged.mqtt.tls import explain_certificate
+from edged.mqtt.websocket import handshake_fault
 
 # Names of MQTT 5 reason codes; paho has those of 3.1.1 under the same names.
 TRANSIENT_REASONS = frozenset(  # reconnect soon
@@ -81,9 +84,21 @@ def unreachable(broker: MqttConfig, exc: Exception) -> BrokerLost:
     if isinstance(exc, ssl.SSLCertVerificationError):
         fault = explain_certificate(broker, exc)
         return ConnectionRefused(f"{address(broker)}: its certificate is not accepted: {fault}", "certificate")
+    if broker.transport == "websocket" and isinstance(exc, WebsocketConnectionError | ValueError | IndexError):
+        return _no_websocket(broker, exc)
     text = f"{address(broker)}: {getattr(exc, 'strerror', None) or exc}"
     if broker.tls.enabled and isinstance(exc, ConnectionResetError | ssl.SSLError):
         # A port that answers a TLS handshake with anything but a certificate is no TLS port.
         error = BrokerLost if isinstance(exc, ssl.SSLEOFError | ConnectionResetError) else ConnectionRefused
         return error(f"{text}; is {broker.port} its port for TLS? 8883 is usual", "not-a-tls-port")
     return BrokerLost(text, "unreachable")
+
+
+def _no_websocket(broker: MqttConfig, exc: Exception) -> BrokerLost:
+    """For an answer that is no WebSocket; one that may be over soon is asked for again soon."""
+    try:
+        fault, status = handshake_fault(broker)
+    except (OSError, ValueError):
+        return BrokerLost(f"{address(broker)}: {exc}; see the log of the server in front of the broker", "websocket")
+    error = ConnectionRefused if 300 <= status < 500 else BrokerLost
+    return error(f"{address(broker)}: {fault}", "websocket")

@@ -23,7 +23,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edged.config.tables.mqtt import MqttConfig
 from edged.errors import BrokerLost
-from edged.mqtt import connect_errors
+from edged.mqtt import connect_errors, websocket
 from edged.mqtt.connect_errors import TRANSIENT_REASONS, address, reason_code
 from edged.mqtt.incoming import IncomingMessage
 from edged.mqtt.negotiation import FULL, VERSIONS, ConnectionRefused, Greeting
@@ -238,8 +238,7 @@ class MqttConnection:
             max_packet_bytes=self._max_packet_bytes,
         )
         if self._broker.transport == "websocket":
-            path = self._broker.websocket_path.get_secret_value() or "/mqtt"
-            client.ws_set_options(path, headers=self._http_headers())
+            client.ws_set_options(websocket.path_of(self._broker), headers=websocket.headers_of(self._broker))
         client.on_socket_open = set_nodelay
         client.on_connect = self._handle_connack
         client.on_disconnect = self._handle_disconnect
@@ -255,10 +254,6 @@ class MqttConnection:
             qos, retain = min(will.spec.qos, self.limits.max_qos), will.spec.retain and self.limits.retain
             client.will_set(will.topic, will.payload, qos, retain, properties)
         return client
-
-    def _http_headers(self) -> dict[str, str]:
-        """Where the certificate's name is not the address, servers choose the site by it."""
-        return {"Host": self._broker.tls.server_name} if self._broker.tls.server_name else {}
 
     def _handle_connack(
         self, client: Client, userdata: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None

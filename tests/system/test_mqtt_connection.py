@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import time
@@ -9,12 +10,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
+from paho.mqtt.client import WebsocketConnectionError
 
 from edged.config.tables.mqtt import MqttConfig
 from edged.errors import BrokerLost
 from edged.messages import topics
+from edged.mqtt.connect_errors import unreachable
 from edged.mqtt.connection import MqttConnection, Refusal
-from edged.mqtt.negotiation import Negotiator, NoConnack, UnsupportedProtocol
+from edged.mqtt.negotiation import ConnectionRefused, Negotiator, NoConnack, UnsupportedProtocol
 from edged.mqtt.send_queue import OutgoingMessage
 from edged.mqtt.v5 import RECEIVE_MAX, TopicAliases
 from tests.support.mqtt import Listener, Mosquitto
@@ -111,6 +114,34 @@ def test_reason_with_which_a_broker_leaves_is_told(reason: int | None, explained
             until(lambda: link.poll(0.05))
         link.abandon()
     assert link.explained == explained
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "words"),
+    [
+        pytest.param(
+            "404 Not Found", ConnectionRefused, "404 Not Found to the WebSocket; set mqtt.websocket_path", id="404"
+        ),
+        pytest.param(
+            "301 Moved\r\nLocation: https://new.example/secret",
+            ConnectionRefused,
+            "to: https://new.example/…$",
+            id="301",
+        ),
+        pytest.param("502 Bad Gateway", BrokerLost, "does not reach it; start the broker", id="502"),
+        pytest.param("", BrokerLost, "its port for WebSockets", id="no HTTP"),
+    ],
+)
+def test_answer_that_is_no_websocket_is_told(answer: str, error: type[BrokerLost], words: str) -> None:
+    def serve(client: socket.socket) -> None:
+        client.recv(4096)
+        client.sendall(f"HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n".encode() if answer else b"SSH-2.0-x\r\n")
+
+    with tcp_server(serve) as port:
+        broker = MqttConfig(port=port, transport="websocket")
+        found = unreachable(broker, WebsocketConnectionError("WebSocket handshake error"))
+    assert type(found) is error
+    assert re.search(words, str(found))
 
 
 def pose(topic: str) -> OutgoingMessage:

@@ -1,0 +1,73 @@
+"""How a server answers where a WebSocket was asked for, in words: paho says no more than that the handshake failed.
+
+Downstream: `connection`, `connect_errors`. The request is made once more, and nothing of MQTT is sent.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from secrets import token_bytes
+
+from edged.config.tables.mqtt import MqttConfig
+from edged.foreign_text import printable
+from edged.mqtt.tls import tls_context
+from edged.secret_address import SecretAddress
+
+TIMEOUT_S = 3.0
+MAX_REASON_CHARS = 60  # of a server's words
+SWITCHING, NOT_FOUND, LOGIN = 101, 404, (401, 403, 407)  # HTTP status
+
+
+def path_of(broker: MqttConfig) -> str:
+    return broker.websocket_path.get_secret_value() or "/mqtt"
+
+
+def headers_of(broker: MqttConfig) -> dict[str, str]:
+    """Where the certificate's name is not the address, servers choose the site by it."""
+    return {"Host": broker.tls.server_name} if broker.tls.server_name else {}
+
+
+def handshake_fault(broker: MqttConfig) -> tuple[str, int]:
+    """What the server answers instead of a WebSocket and what to do, and the HTTP status; 0: it is no HTTP.
+
+    Raises OSError when it cannot be asked.
+    """
+    try:
+        answer = _ask(broker)
+    except HTTPException:
+        return f"it does not speak HTTP; is {broker.port} its port for WebSockets?", 0
+    reason = printable(answer.reason, MAX_REASON_CHARS)
+    return f"it answers {answer.status} {reason} to the WebSocket; {_cure(answer)}", answer.status
+
+
+def _ask(broker: MqttConfig) -> HTTPResponse:
+    key = b64encode(token_bytes(16)).decode()
+    fields = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": key, "Sec-WebSocket-Version": "13"}
+    fields |= {"Sec-WebSocket-Protocol": "mqtt"} | headers_of(broker)
+    if broker.tls.enabled:
+        context = tls_context(broker.tls)
+        connection: HTTPConnection = HTTPSConnection(broker.host, broker.port, timeout=TIMEOUT_S, context=context)
+    else:
+        connection = HTTPConnection(broker.host, broker.port, timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", path_of(broker), headers=fields)
+        return connection.getresponse()
+    finally:
+        connection.close()
+
+
+def _cure(answer: HTTPResponse) -> str:
+    status = answer.status
+    if status == SWITCHING:
+        return "it takes this one, and not what paho asks for; see its log"
+    if status == NOT_FOUND:
+        return "set mqtt.websocket_path to where the broker's is"
+    if 300 <= status < 400:
+        place = printable(str(SecretAddress(answer.headers.get("Location", ""))), 2 * MAX_REASON_CHARS)
+        return f"set mqtt.host, port and websocket_path to where it refers to: {place or 'it does not say'}"
+    if status in LOGIN:
+        return "let this device through at the server in front of the broker"
+    if status >= 500:
+        return "the server in front of the broker does not reach it; start the broker"
+    return "check mqtt.port and mqtt.websocket_path"
