@@ -138,7 +138,8 @@ def build_cuda(cards: ModelCards, statuses: Mapping[str, ModelStatus], sessions:
         if lifter is not None:
             lifter.close()
         return None
-    sessions.warm_up()
+    while sessions.warm_up_next():
+        pass
     on_gpu = [cards.detector.name, *(status.card.name for status in posed.values())]
     on_gpu += [card.name for card in (cards.lift, cards.root) if lift and card]
     sessions.runtime_by_model.update({name: "tensorrt" if statuses[name].engine else "onnxruntime" for name in on_gpu})
@@ -172,7 +173,7 @@ def build_cpu(cards: ModelCards, sessions: Sessions) -> LoadedModels:
     backend: PoseBackend = NullBackend(cards.detect.classes)
     if detector is not None:
         once = sessions.frames_at_once
-        backend = CpuBackend(detector, poses, lifter, frames_at_once=once, warm_up=sessions.warm_up)
+        backend = CpuBackend(detector, poses, lifter, frames_at_once=once, warm_up=sessions.warm_up_next)
     return _loaded(cards, backend, poses, sessions, has_lift=lifter is not None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +104,7 @@ class Sessions:
         self.runtime_by_model: dict[str, Runtime] = {}
         self.missing_by_model: dict[str, str] = {}
         self._without_int8: set[str] = set()
-        self._cold: list[CpuSession] = []  # to be warmed up
+        self._cold: deque[CpuSession] = deque()  # to be warmed up
         for status in statuses.values():
             if not status.is_available and isinstance(status.file, EngineError):
                 self._report(status.card, status.file)
@@ -134,11 +135,11 @@ class Sessions:
             return None
         return session
 
-    def warm_up(self) -> None:
-        """Have every model on the CPU take the memory of a frame with several subjects, once."""
-        cold, self._cold = self._cold, []
-        for session in cold:
-            session.warm_up(PREALLOCATED_SUBJECTS)
+    def warm_up_next(self) -> bool:
+        """Have a model on the CPU take the memory of a frame with several subjects; return whether others have not."""
+        if self._cold:
+            self._cold.popleft().warm_up(PREALLOCATED_SUBJECTS)
+        return bool(self._cold)
 
     def open_lifter(self, cards: ModelCards) -> Lifter | None:
         volume = self.open(cards.lift) if cards.lift else None

@@ -63,14 +63,19 @@ def boxes(*rows: tuple[float, float, float, float], label: tuple[int, ...]) -> B
     return Boxes(xyxy=np.array(rows, np.float32), score=np.ones(len(rows), np.float32), label=np.array(label, np.int64))
 
 
-def test_models_are_warmed_up_once_between_the_first_frame_and_the_second() -> None:
-    done: list[str] = []
+def test_models_are_warmed_up_one_before_each_frame_that_follows_the_first() -> None:
+    done, cold = list[str](), ["detector", "pose"]
     detector = session("det-person-horse", "det_person_horse.onnx")
-    fresh = CpuBackend(detector, {}, warm_up=lambda: done.append("warm"))
-    for number in range(3):
+
+    def warm_up() -> bool:
+        done.append(cold.pop(0))
+        return bool(cold)
+
+    fresh = CpuBackend(detector, {}, warm_up=warm_up)
+    for number in range(4):
         infer(fresh, photo(64, 48), Boxes.empty())
         done.append(str(number))
-    assert done == ["0", "warm", "1", "2"]
+    assert done == ["0", "detector", "1", "pose", "2", "3"]
 
 
 def test_models_are_warmed_up_while_no_other_frame_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,9 +89,10 @@ def test_models_are_warmed_up_while_no_other_frame_is_computed(monkeypatch: pyte
         busy.clear()
         return run(tensor)
 
-    def warm_up() -> None:
+    def warm_up() -> bool:
         found.append(busy.is_set())
         warm.set()
+        return False
 
     run = detector.run
     monkeypatch.setattr(detector, "run", slow)

@@ -40,9 +40,12 @@ class CpuBackend:
         lifter: Lifter | None = None,
         *,
         frames_at_once: int = 1,
-        warm_up: Callable[[], None] | None = None,
+        warm_up: Callable[[], bool] | None = None,
     ) -> None:
-        """`warm_up` is called before the second frame: the first one is published sooner."""
+        """`warm_up` warms one model up and tells whether others remain.
+
+        It is called before the second frame and those that follow: the first is published sooner, none waits long.
+        """
         self._warm_up, self._has_begun = warm_up, False
         self._lock = threading.Lock()  # of both
         self._sessions = (*poses.values(), detector)
@@ -57,26 +60,24 @@ class CpuBackend:
             self._free.put(lane)
 
     def infer(self, frame: Frame, params: InferenceParams, priors: Boxes, *, detect: bool) -> InferenceResult:
-        self._warm_up_once()
+        if self._warm_up is not None:
+            self._warm_up_next()
         lane = self._free.get()
         try:
             return lane.infer(frame, params, priors, detect=detect)
         finally:
             self._free.put(lane)
 
-    def _warm_up_once(self) -> None:
+    def _warm_up_next(self) -> None:
         with self._lock:
-            warm_up = self._warm_up if self._has_begun else None
-            self._warm_up = None if warm_up else self._warm_up
+            if self._has_begun and (warm_up := self._warm_up) is not None:
+                lanes = [self._free.get() for _ in range(self.frames_at_once)]  # a session cannot compute meanwhile
+                try:
+                    self._warm_up = warm_up if warm_up() else None
+                finally:
+                    for lane in lanes:
+                        self._free.put(lane)
             self._has_begun = True
-        if warm_up is None:
-            return
-        lanes = [self._free.get() for _ in range(self.frames_at_once)]  # a session cannot compute meanwhile
-        try:
-            warm_up()
-        finally:
-            for lane in lanes:
-                self._free.put(lane)
 
     def close(self) -> None:
         if self._lifter is not None:
