@@ -5,6 +5,9 @@ Downstream: `connection`, `connect_errors`. The request is made once more, and n
 
 from __future__ import annotations
 
+import io
+import socket
+import time
 from base64 import b64encode
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from secrets import token_bytes
@@ -14,7 +17,8 @@ from edged.foreign_text import printable
 from edged.mqtt.tls import tls_context
 from edged.secret_address import SecretAddress
 
-TIMEOUT_S = 3.0
+TIMEOUT_S = 3.0  # to connect, and for all of the answer
+MAX_HEAD_BYTES = 16_384  # of an answer that are read
 MAX_REASON_CHARS = 60  # of a server's words
 SWITCHING, NOT_FOUND, LOGIN = 101, 404, (401, 403, 407)  # HTTP status
 
@@ -52,9 +56,33 @@ def _ask(broker: MqttConfig) -> HTTPResponse:
         connection = HTTPConnection(broker.host, broker.port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", path_of(broker), headers=fields)
-        return connection.getresponse()
+        answer = HTTPResponse(_Head(connection.sock))  # type: ignore[arg-type]  # it only makes a file of it
+        answer.begin()
+        return answer
     finally:
         connection.close()
+
+
+class _Head:
+    """The beginning of an answer, read until one deadline: a byte now and then does not prolong it."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        """Raises OSError when nothing comes."""
+        self._read, end_s = b"", time.monotonic() + TIMEOUT_S
+        while b"\r\n\r\n" not in self._read and len(self._read) < MAX_HEAD_BYTES:
+            connection.settimeout(max(0.001, end_s - time.monotonic()))
+            try:
+                part = connection.recv(4096)
+            except TimeoutError:
+                if not self._read:
+                    raise
+                break
+            if not part:
+                break
+            self._read += part
+
+    def makefile(self, _mode: str) -> io.BytesIO:
+        return io.BytesIO(self._read)
 
 
 def _cure(answer: HTTPResponse) -> str:

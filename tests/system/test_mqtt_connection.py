@@ -15,6 +15,7 @@ from paho.mqtt.client import WebsocketConnectionError
 from edged.config.tables.mqtt import MqttConfig
 from edged.errors import BrokerLost
 from edged.messages import topics
+from edged.mqtt import websocket
 from edged.mqtt.connect_errors import unreachable
 from edged.mqtt.connection import MqttConnection, Refusal
 from edged.mqtt.negotiation import ConnectionRefused, Negotiator, NoConnack, UnsupportedProtocol
@@ -130,12 +131,21 @@ def test_reason_with_which_a_broker_leaves_is_told(reason: int | None, explained
         ),
         pytest.param("502 Bad Gateway", BrokerLost, "does not reach it; start the broker", id="502"),
         pytest.param("", BrokerLost, "its port for WebSockets", id="no HTTP"),
+        pytest.param("404 Slow\r\nno end", ConnectionRefused, "404 Slow to the WebSocket", id="does not end"),
     ],
 )
-def test_answer_that_is_no_websocket_is_told(answer: str, error: type[BrokerLost], words: str) -> None:
+def test_answer_that_is_no_websocket_is_told(
+    answer: str, error: type[BrokerLost], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket, "TIMEOUT_S", 1.0)
+
     def serve(client: socket.socket) -> None:
         client.recv(4096)
-        client.sendall(f"HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n".encode() if answer else b"SSH-2.0-x\r\n")
+        ends = not answer.endswith("no end")
+        end = "\r\nContent-Length: 0\r\n\r\n" if ends else ""
+        client.sendall(f"HTTP/1.1 {answer}{end}".encode() if answer else b"SSH-2.0-x\r\n")
+        if not ends:
+            client.recv(1)  # the client leaves
 
     with tcp_server(serve) as port:
         broker = MqttConfig(port=port, transport="websocket")
