@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tools.reports.writer import environment_line, number, table
@@ -28,8 +28,10 @@ LOST = """\
 Against FP32, on `real/val` (people and horses in photographs), `lsp/val_full` (gymnasts) and 240 rendered people in
 space; below zero: gained. A model of the package has its INT8 beside its card where no figure loses more than a
 hundredth, or 2 mm. Published weights whose sha256 is no card's have none; they were measured on {first} photographs of
-each kind. {tried} convolutions were left in FP32, those first whose quantisation changes the outputs most, until no
-more than that was lost."""
+each kind. {left_out}"""
+LEFT_OUT = """\
+{tried} convolutions were left in FP32, those first whose quantisation changes the outputs most, until no more than that
+was lost."""
 
 
 def page(found: Mapping[str, Any], pictures: int) -> list[str]:
@@ -61,7 +63,7 @@ def page(found: Mapping[str, Any], pictures: int) -> list[str]:
         "",
         "## What INT8 loses",
         "",
-        LOST.format(first=found["first"] or "all", tried=", ".join(map(str, found["left_out"]))),
+        LOST.format(first=found["first"] or "all", left_out=_left_out(found["left_out"])),
         "",
         *table(("model", "convolutions in FP32", "lost", "offered"), _losses(rows), align="left"),
         "",
@@ -71,6 +73,10 @@ def page(found: Mapping[str, Any], pictures: int) -> list[str]:
         "",
         EMULATED,
     ]
+
+
+def _left_out(tried: Sequence[int]) -> str:
+    return LEFT_OUT.format(tried=", ".join(map(str, tried))) if any(tried) else "No convolution was left in FP32."
 
 
 def _built(name: str, row: Mapping[str, Any]) -> list[str]:
