@@ -132,7 +132,7 @@ class Horse:
     max_observation_age_s = 5.0  # an older one says nothing about now
     head_above = 0.1  # body length; nose above the neck: "above"
     head_below = -0.45  # body length; "below"; between the two: "level"
-    idle_after_s = 4.0  # without a movement, no behaviour is looked for
+    idle_after_s = 4.0  # without a movement, no behaviour is looked for; half: 1 % more acts missed, twice: no change
     move_length = 0.1  # body length; of nose, trunk or hoof: it moved
     unknown_gap_s = 120.0  # unknown posture across which a change still counts
     rise_length = 0.12  # body length; least rise of a trunk that lay, to stand again
