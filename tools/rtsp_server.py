@@ -1,8 +1,8 @@
-"""A small RTSP server, a network camera for tests and soaks: H.264 over interleaved TCP, with faults on command.
+"""A small RTSP server, a network camera for tests and soaks: H.264, H.265, over interleaved TCP, faults on command.
 
 Runs in a thread of its own.
 
-Sources: RFC 2326 (RTSP), RFC 6184 (H.264 in RTP).
+Sources: RFC 2326 (RTSP), RFC 6184 (H.264 in RTP), RFC 7798 (H.265).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ CLOCK_HZ = 90_000
 PAYLOAD_TYPE = 96
 MAX_BYTES = 1400  # of one RTP payload
 IDR, SPS, PPS, FU_A = 5, 7, 8, 28
+H265_FU = 49
 REALM, NONCE = "test", "8f3c"
 PARAMETER = re.compile(r'(\w+)=(?:"([^"]*)"|([^",\s]*))')
 
@@ -44,6 +45,7 @@ class Clip:
 
     frames: list[list[bytes]]
     rate_hz: int
+    codec: Literal["H264", "H265"] = "H264"
 
     def parameter_set(self, kind: int) -> bytes:
         return next(nal for frame in self.frames for nal in frame if nal[0] & 31 == kind)
@@ -56,11 +58,17 @@ def encode(size_wh: tuple[int, int] = (320, 180), count: int = 30, rate_hz: int 
     return encoded(repeat(halves, count), rate_hz)
 
 
-def encoded(images: Iterable[U8], rate_hz: int, gop: int = 5, options: dict[str, str] | None = None) -> Clip:
-    """Return BGR images encoded without B-frames, as by a camera. `options`: more of FFmpeg's for libx264."""
+def encoded(
+    images: Iterable[U8],
+    rate_hz: int,
+    gop: int = 5,
+    options: dict[str, str] | None = None,
+    codec_name: Literal["H264", "H265"] = "H264",
+) -> Clip:
+    """Return BGR images encoded without B-frames, as by a camera. `options`: more of FFmpeg's for the encoder."""
     rest = iter(images)
     first = next(rest)
-    codec: Any = av.CodecContext.create("libx264", "w")
+    codec: Any = av.CodecContext.create({"H264": "libx264", "H265": "libx265"}[codec_name], "w")
     codec.height, codec.width = first.shape[:2]
     codec.pix_fmt, codec.framerate, codec.gop_size = "yuv420p", rate_hz, gop
     codec.options = {"preset": "ultrafast", "tune": "zerolatency"} | (options or {})
@@ -68,7 +76,7 @@ def encoded(images: Iterable[U8], rate_hz: int, gop: int = 5, options: dict[str,
     for image in chain([first], rest):
         packets += codec.encode(av.VideoFrame.from_ndarray(image, format="bgr24"))
     packets += codec.encode(None)
-    return Clip([_nals(bytes(packet)) for packet in packets], rate_hz)
+    return Clip([_nals(bytes(packet)) for packet in packets], rate_hz, codec_name)
 
 
 def _nals(annex_b: bytes) -> list[bytes]:
@@ -87,7 +95,8 @@ class RtspServer:
         self.stalled = False
         self.mute = False  # accepts connections and sends nothing
         self.missing = False
-        self.codec = "H264"  # announced codec; the stream is H.264
+        self.codec: str = clip.codec  # announced; that of the stream is the clip's
+        self.lost: frozenset[tuple[int, int]] = frozenset()  # packets that are not sent: frame since PLAY, packet in it
         self.login: tuple[str, str] | None = None
         self.digest: tuple[str, ...] = ()  # algorithms that are asked for, in this order; empty: basic
         self.nonce_uses = 0  # requests that a nonce of a digest is good for; 0: any number
@@ -215,8 +224,10 @@ class RtspServer:
         return [f"{start}, algorithm={name}" + ', qop="auth"' * (name != "MD5") for name in self.digest]
 
     def _sdp(self) -> str:
-        sps, pps = self.clip.parameter_set(SPS), self.clip.parameter_set(PPS)
-        sets = f"{b64encode(sps).decode()},{b64encode(pps).decode()}"
+        parameters = ""
+        if self.clip.codec == "H264":
+            sets = [b64encode(self.clip.parameter_set(kind)).decode() for kind in (SPS, PPS)]
+            parameters = f"packetization-mode=1;sprop-parameter-sets={','.join(sets)}"
         head = ["v=0", "o=- 0 0 IN IP4 127.0.0.1", "s=test", "c=IN IP4 0.0.0.0", "t=0 0"]
         audio = ["m=audio 0 RTP/AVP 0", "a=rtpmap:0 PCMU/8000", "a=control:audio"]
         if self.audio == "only":
@@ -224,7 +235,7 @@ class RtspServer:
         lines = [
             *(head if self.audio == "no" else [*head, *audio]),
             *(f"m=video 0 RTP/AVP {PAYLOAD_TYPE}", f"a=rtpmap:{PAYLOAD_TYPE} {self.codec}/{CLOCK_HZ}"),
-            f"a=fmtp:{PAYLOAD_TYPE} packetization-mode=1;sprop-parameter-sets={sets}",
+            *([f"a=fmtp:{PAYLOAD_TYPE} {parameters}"] if parameters else []),
             *(f"a=framerate:{self.clip.rate_hz}", f"a=control:{self.control}", ""),
         ]
         return "\r\n".join(lines)
@@ -242,8 +253,9 @@ class RtspServer:
                 clip, start = self.clip, number
             if not self.stalled:
                 nals = clip.frames[(number - start) % len(clip.frames)]
-                for payload, last in _payloads(nals):
-                    writer.write(_packet(payload, sequence, number * CLOCK_HZ // clip.rate_hz, last))
+                for index, (payload, last) in enumerate(_payloads(nals, clip.codec)):
+                    if (number - start, index) not in self.lost:
+                        writer.write(_packet(payload, sequence, number * CLOCK_HZ // clip.rate_hz, last))
                     sequence += 1
                 await writer.drain()
                 self.played += 1
@@ -269,18 +281,22 @@ def _reply(status: str, lines: list[str], body: str = "") -> bytes:
     return ("\r\n".join([*head, "", ""]) + body).encode()
 
 
-def _payloads(nals: list[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """Yield the RTP payloads of a frame, and whether it is the last; large units are fragmented (FU-A)."""
+def _payloads(nals: list[bytes], codec: str) -> Iterator[tuple[bytes, bool]]:
+    """Yield the RTP payloads of a frame, and whether it is the last; large units are fragmented (FU-A; FU of H.265)."""
     for nal in nals:
         final = nal is nals[-1]
         if len(nal) <= MAX_BYTES:
             yield nal, final
             continue
-        kind, rest = nal[0], nal[1:]
+        size = 1 if codec == "H264" else 2  # of the unit's header
+        head, kind = bytes([nal[0] & 0xE0 | FU_A]), nal[0] & 31
+        if codec == "H265":
+            head, kind = bytes([nal[0] & 0x81 | H265_FU << 1, nal[1]]), nal[0] >> 1 & 63
+        rest = nal[size:]
         for at in range(0, len(rest), MAX_BYTES):
             first, last = at == 0, at + MAX_BYTES >= len(rest)
-            marks = kind & 31 | 0x80 * first | 0x40 * last
-            yield bytes([kind & 0xE0 | FU_A, marks]) + rest[at : at + MAX_BYTES], final and last
+            marks = kind | 0x80 * first | 0x40 * last
+            yield head + bytes([marks]) + rest[at : at + MAX_BYTES], final and last
 
 
 def _packet(payload: bytes, sequence: int, stamp: int, last: bool) -> bytes:

@@ -209,6 +209,18 @@ def test_lost_reference_damages_pictures_until_the_next_key_frame(server: RtspSe
     assert damaged[begins : begins + 13] == [True] * 11 + [False] * 2
 
 
+def test_part_of_an_h265_picture_that_is_lost_damages_until_the_next_key_frame(server: RtspServer) -> None:
+    random = np.random.default_rng(0)
+    images = [np.kron(random.integers(0, 255, (45, 80, 3)), np.ones((4, 4, 1))).astype(np.uint8) for _ in range(9)]
+    whole = {"x265-params": "log-level=none:pools=none:frame-threads=1:wpp=0:repeat-headers=1:scenecut=0:min-keyint=3"}
+    server.clip = encoded(images, 50, 3, whole, "H265")
+    server.codec, server.lost = "H265", frozenset([(4, 2), (9, 8)])  # of a picture between, of a key frame
+    stream = camera(server).open()
+    damaged = "".join(".x"[stream.read(None).damaged] for _ in range(15))
+    stream.close()
+    assert damaged == "....xx...xxx..."
+
+
 def test_interlaced_stream_gives_the_picture(server: RtspServer) -> None:
     options = {"flags": "+ildct+ilme", "x264-params": "tff=1"}
     server.clip = encoded(moving_square(30, (320, 192)), 15, 15, options)

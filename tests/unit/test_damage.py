@@ -8,6 +8,7 @@ from fractions import Fraction
 import pytest
 
 from edged.capture.sources.damage import DamageTracker, time_ns
+from edged.capture.sources.rtp_losses import MARK
 
 
 class BitWriter:
@@ -162,6 +163,18 @@ def test_picture_that_the_decoder_marks_damages_until_the_key_frame(codec: str, 
         tracker.on_frame(frame)
         found.append(tracker.is_damaged(frame, time_ns(frame)))
     assert found == [mark == "x" for mark in want]
+
+
+@pytest.mark.parametrize(
+    ("marked", "want"),
+    [(3, "...xx...."), (5, ".....xxxx"), (0, "xxxxx....")],
+    ids=["a picture", "a key frame", "the first one, without a time"],
+)
+def test_mark_in_h265_damages_until_the_key_frame(marked: int, want: str) -> None:
+    packets = [timed(b"x" + MARK if n == marked else b"x", n, key=n in (0, 5)) for n in range(9)]
+    packets[0].pts = None  # type: ignore[assignment]
+    assert damaged(Codec("hevc"), packets) == [mark == "x" for mark in want]
+    assert not any(damaged(Codec("hevc"), packets, transport=False))
 
 
 def test_gap_in_an_uneven_rate_is_no_loss() -> None:

@@ -10,12 +10,13 @@ from statistics import median
 from typing import Any
 
 from edged.capture.sources.h264_headers import FrameNumbers
+from edged.capture.sources.rtp_losses import MARK
 from edged.units import NS_PER_S
 
 STEADY_INTERVALS = 8  # so many equal intervals make a rate steady
 STEADY_TOLERANCE = 0.1  # of an interval
 GAP = 1.5  # intervals; a longer one is a gap
-CHECKED_OTHERWISE = frozenset(["h264", "hevc"])  # by its numbers here; FFmpeg drops an H.265 picture without references
+CHECKED_OTHERWISE = frozenset(["h264", "hevc"])  # by numbers, marks; FFmpeg drops an H.265 picture without references
 MANY_GAPS = 8  # in a group of pictures, and more than half of them: the camera does not count as the standard says
 
 
@@ -26,13 +27,14 @@ class DamageTracker:
         self.losses = 0
         self._frame_numbers = FrameNumbers(codec.extradata) if codec.name == "h264" else None
         self._pictures = self._gaps = 0  # by their numbers, since the latest key frame
+        self._marked = codec.name == "hevc" and transport  # where a part of a picture is missing
         self._intra_only = codec.codec.intra_only  # a picture refers to no other
         self._by_time = not self._intra_only and transport and codec.name not in CHECKED_OTHERWISE
         self._intervals: deque[int] = deque(maxlen=STEADY_INTERVALS)
         self._last_ns: int | None = None  # of the packet before
         self._since_ns: int | None = None  # pictures from here on are damaged …
         self._until_ns: int | None = None  # … to the key frame that is shown here; None: it has not come yet
-        self._open_end = False  # damaged, in a stream without times
+        self._open_keys = 0  # damaged, in a stream without times: up to so many key frames from here
 
     def on_packet(self, packet: Any) -> None:
         """Before the packet is decoded."""
@@ -43,14 +45,16 @@ class DamageTracker:
             self._until_ns = at_ns
         if packet.is_corrupt or (lost and not packet.is_keyframe):
             self.on_loss(at_ns)
+        elif self._marked and MARK in bytes(packet):
+            self.on_loss(at_ns, of_key_frame=packet.is_keyframe)
 
-    def on_loss(self, at_ns: int | None) -> None:
+    def on_loss(self, at_ns: int | None, *, of_key_frame: bool = False) -> None:
         """The picture shown at `at_ns` could not be decoded, or is known to be bad."""
         self.losses += 1
         if at_ns is None or (self._until_ns is not None and at_ns >= self._until_ns):
             self._until_ns = None  # not before the next key frame
         if at_ns is None:
-            self._open_end = True
+            self._open_keys = 1 + of_key_frame  # the first one is the bad one
         else:
             self._since_ns = at_ns if self._since_ns is None else min(self._since_ns, at_ns)
 
@@ -60,8 +64,8 @@ class DamageTracker:
         if frame.is_corrupt:
             if not (self._intra_only or self._follows_loss(at_ns)):
                 self.on_loss(at_ns)
-        elif self._open_end and frame.key_frame:
-            self._open_end = False
+        elif self._open_keys and frame.key_frame:
+            self._open_keys -= 1
 
     def is_damaged(self, frame: Any, at_ns: int | None) -> bool:
         """Whether the frame, shown at `at_ns`, shows something else than the camera saw."""
@@ -70,7 +74,7 @@ class DamageTracker:
     def _follows_loss(self, at_ns: int | None) -> bool:
         """Whether what is shown at `at_ns` was lost, or refers to what was."""
         if at_ns is None or self._since_ns is None:
-            return self._open_end
+            return self._open_keys > 0
         if self._until_ns is not None and at_ns >= self._until_ns:
             self._since_ns = self._until_ns = None
         return self._since_ns is not None and at_ns >= self._since_ns

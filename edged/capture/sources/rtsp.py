@@ -65,7 +65,7 @@ class RtspCamera:
         self._uses_gstreamer = in_hardware and not self._address.encrypted
         self._pixel_format: OutputFormat = "nv12" if raw and self._uses_gstreamer else "bgr"
         self._open_s = settings.open_timeout_s
-        self._relayed = False  # it asks for a login that FFmpeg cannot do
+        self._relayed = False  # it asks for a login that FFmpeg cannot do, or sends H.265, whose losses the relay marks
         self._search = search_of(settings, self._address.username, self._address.password)
 
     def open(self) -> Stream:
@@ -116,6 +116,11 @@ class RtspCamera:
         context = self._tls_context()
         refused = False
         try:
+            container = self._container(context, end_s)
+            if self._relayed or not _is_h265(container):
+                return container
+            container.close()  # first: some cameras have one viewer at a time
+            self._relayed = True
             return self._container(context, end_s)
         except (av.FFmpegError, OSError, ValueError) as error:  # its text holds the password
             refused = isinstance(error, av.HTTPUnauthorizedError)
@@ -264,6 +269,10 @@ class RtspStream:
         codec = self._reader.facts.codec
         text = f"a part of its {codec} was lost, and no key frame came for {waited_s:g} s. {KEY_FRAME_CURE}"
         return CameraLost(f"{self._display_name}: {text}", "no_key_frame")
+
+
+def _is_h265(container: Any) -> bool:
+    return any(track.codec_context and track.codec_context.name == "hevc" for track in container.streams.video)
 
 
 def _tls_options(settings: CameraConfig) -> dict[str, str]:

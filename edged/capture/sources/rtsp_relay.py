@@ -1,7 +1,8 @@
 """Logs in at a camera in place of FFmpeg or GStreamer, which know digest with MD5 only, and pass over others.
 
-On loopback between the two, for one stream: requests get their Authorization, all else passes as it is. Upstream and
-downstream: rtsp.py. Thread: one of its own for each stream, which ends with it.
+On loopback between the two, for one stream: requests get their Authorization, H.265 marks where packets are missing
+(rtp_losses.py), all else passes as it is. Upstream and downstream: rtsp.py. Thread: one of its own for each stream,
+which ends with it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from secrets import token_hex
 from urllib.parse import urlsplit
 
+from edged.capture.sources.rtp_losses import LossMarks
 from edged.capture.sources.rtsp_login import Login, bytes_of, text_of
 from edged.runtime.threads import SupervisedThread
 
@@ -80,6 +82,7 @@ class LoginFilter:
         self._pending: dict[str, _Request] = {}  # by their number at the camera
         self._number = 0
         self._plays = False
+        self._marks = LossMarks()
 
     def from_viewer(self, message: bytes) -> bytes:
         """What the camera is sent for it."""
@@ -98,7 +101,7 @@ class LoginFilter:
         """What the viewer is sent for it, and what the camera: a request that it refused, with a login."""
         if not message.startswith(b"RTSP/"):
             self._plays = True
-            return message, b""
+            return self._marks.push(message) if message.startswith(b"$") else message, b""
         end = HEAD_END.search(message)
         head = text_of(message[: end.start() if end else None])
         status, *lines = re.split("\r?\n", head)
@@ -111,6 +114,7 @@ class LoginFilter:
         if re.match("RTSP/[0-9.]+ 401", status) and not request.repeated and self._login.accept(asked):
             request.repeated = True
             return b"", self._send(request)
+        self._marks.on_description(message[end.end() :] if end else b"")
         others = [line for line in lines if not line.lower().startswith("cseq")]
         text = bytes_of("\r\n".join([status, f"CSeq: {request.viewer_cseq}", *others]))
         return text + (message[end.start() :] if end else b""), b""
