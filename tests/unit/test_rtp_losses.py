@@ -74,6 +74,7 @@ def test_other_codecs_channels_and_reports_are_sent_as_they_are() -> None:
         packet(7, NEXT, kind=97),
         report,
         packet(50, UNIT, channel=2),
+        packet(70, UNIT, flags=0),
         b"$\0\0\0",
         packet(2, UNIT),
     ]
