@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from edged.capture.sources import rtsp
 from edged.capture.sources.rtsp import RtspCamera
 from edged.capture.sources.rtsp_describe import RtspReply
 from edged.capture.sources.rtsp_login import Login, challenges
 from edged.capture.sources.rtsp_relay import LoginFilter, MessageSplitter
 from edged.config.tables.camera import CameraConfig
+from edged.errors import CameraLost
 
 # RFC 7616, 3.9.1: its challenges, nonce of the client and answers, for GET instead of a method of RTSP.
 RFC = (
@@ -173,3 +177,23 @@ def test_stream_without_a_frame_is_not_told_to_be_what_it_is(codec: str, advice:
     reply = RtspReply(200, "OK", (), f"m=video 0 RTP/AVP 96\r\na=rtpmap:96 {codec}/90000\r\n")
     camera = RtspCamera("a", CameraConfig(source="rtsp://10.0.0.9/a"))
     assert advice in str(camera._no_stream(reply))
+
+
+def test_h265_camera_that_fails_over_the_relay_is_opened_without_it_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[bool] = []
+
+    def container(camera: RtspCamera, *_: object) -> Any:
+        opened.append(camera._relayed)
+        if camera._relayed:
+            raise OSError("no relay")
+        track = SimpleNamespace(codec_context=SimpleNamespace(name="hevc"))
+        return SimpleNamespace(streams=SimpleNamespace(video=[track]), close=lambda: None)
+
+    monkeypatch.setattr(RtspCamera, "_container", container)
+    monkeypatch.setattr(rtsp, "describe", lambda *_: RtspReply(200, "OK", (), "m=video 0 RTP/AVP 96\r\n"))
+    monkeypatch.setattr(rtsp, "refusal", lambda *_: "")
+    camera = RtspCamera("a", CameraConfig(source="rtsp://10.0.0.9/a"))
+    with pytest.raises(CameraLost):
+        camera._open_ffmpeg()
+    camera._open_ffmpeg()
+    assert opened == [False, True, False]

@@ -66,6 +66,7 @@ class RtspCamera:
         self._pixel_format: OutputFormat = "nv12" if raw and self._uses_gstreamer else "bgr"
         self._open_s = settings.open_timeout_s
         self._relayed = False  # it asks for a login that FFmpeg cannot do, or sends H.265, whose losses the relay marks
+        self._is_markable = True  # the relay has not failed where FFmpeg alone did not
         self._search = search_of(settings, self._address.username, self._address.password)
 
     def open(self) -> Stream:
@@ -117,11 +118,10 @@ class RtspCamera:
         refused = False
         try:
             container = self._container(context, end_s)
-            if self._relayed or not _is_h265(container):
+            if self._relayed or not (self._is_markable and _is_h265(container)):
                 return container
             container.close()  # first: some cameras have one viewer at a time
-            self._relayed = True
-            return self._container(context, end_s)
+            return self._marked_container(context, end_s)
         except (av.FFmpegError, OSError, ValueError) as error:  # its text holds the password
             refused = isinstance(error, av.HTTPUnauthorizedError)
         reply = self._describe(context)  # tells a wrong password
@@ -132,6 +132,15 @@ class RtspCamera:
             return self._container(context, end_s)
         except (av.FFmpegError, OSError, ValueError):
             raise self._no_stream_after(self._describe(context), context) from None
+
+    def _marked_container(self, context: ssl.SSLContext | None, end_s: float) -> Any:
+        """As `_container`, over the relay; where it fails, the camera is opened without it from now on."""
+        self._relayed = True
+        try:
+            return self._container(context, end_s)
+        except (av.FFmpegError, OSError, ValueError):
+            self._relayed = self._is_markable = False
+            raise
 
     def _container(self, context: ssl.SSLContext | None, end_s: float) -> Any:
         """An open PyAV container. Raises `av.FFmpegError`, OSError and ValueError."""
