@@ -177,6 +177,27 @@ def test_mark_in_h265_damages_until_the_key_frame(marked: int, want: str) -> Non
     assert not any(damaged(Codec("hevc"), packets, transport=False))
 
 
+def test_picture_that_refers_to_a_damaged_one_which_is_shown_later_is_damaged() -> None:
+    order = [0, 3, 1, 2, 6, 4, 5, 9, 7, 8]
+    packets = [timed(b"x" + MARK if pts == 6 else b"x", pts, key=pts in (0, 9)) for pts in order]
+    tracker = DamageTracker(Codec("hevc"), transport=True)
+    for packet in packets:
+        tracker.on_packet(packet)
+    assert {
+        frame.pts for frame in sorted(packets, key=lambda one: one.pts) if tracker.is_damaged(frame, time_ns(frame))
+    } == {4, 5, 6, 7, 8}
+
+
+def test_loss_without_a_time_lasts_until_a_key_frame_is_shown_whatever_is_lost_later() -> None:
+    first, second, key = (timed(b"x" + MARK * (pts != 1), pts, key=pts != 1) for pts in (0, 1, 2))
+    first.pts = None  # type: ignore[assignment]
+    tracker = DamageTracker(Codec("hevc"), transport=True)
+    for packet in (first, second, key):
+        tracker.on_packet(packet)
+    tracker.on_frame(first)
+    assert [tracker.is_damaged(frame, time_ns(frame)) for frame in (first, second)] == [True, True]
+
+
 def test_gap_in_an_uneven_rate_is_no_loss() -> None:
     uneven = [timed(b"x", pts, key=pts == 0) for pts in (0, 4, 9, 12, 20, 22, 29, 31, 40, 41, 60, 64)]
     assert not any(damaged(Codec("vp8"), uneven))

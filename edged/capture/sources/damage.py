@@ -43,6 +43,8 @@ class DamageTracker:
         lost = lost or (self._by_time and self._is_late(time_ns(packet, decoding=True)))
         if packet.is_keyframe and (self._until_ns is None or self._since_ns is None):
             self._until_ns = at_ns
+        elif at_ns is not None and self._since_ns is not None and self._until_ns is None:
+            self._since_ns = min(self._since_ns, at_ns)  # it refers to a bad one that is shown later
         if packet.is_corrupt or (lost and not packet.is_keyframe):
             self.on_loss(at_ns)
         elif self._marked and MARK in bytes(packet):
@@ -73,7 +75,7 @@ class DamageTracker:
 
     def _follows_loss(self, at_ns: int | None) -> bool:
         """Whether what is shown at `at_ns` was lost, or refers to what was."""
-        if at_ns is None or self._since_ns is None:
+        if self._open_keys or at_ns is None or self._since_ns is None:
             return self._open_keys > 0
         if self._until_ns is not None and at_ns >= self._until_ns:
             self._since_ns = self._until_ns = None
