@@ -1,8 +1,9 @@
 """A mark in an H.265 stream where RTP packets are missing: FFmpeg joins what is left, and its decoder tells of nothing.
 
 See findings/rtp-loss-over-tcp-is-not-told.sh and findings/h265-with-missing-bytes-decodes-to-anything.sh. The mark is a
-message to decoders that pass over it, behind the unit that was cut off: a part of the same picture. Upstream: rtsp_relay.py. Downstream:
-damage.py. Pure. Source: RFC 3550, 5.1 (RTP); RFC 7798, 4.4 (H.265 in RTP); ITU-T H.265, 7.3.2.4, D.2.7 (message).
+message to decoders that pass over it, behind the unit that was cut off: a part of the same picture.
+Upstream: rtsp_relay.py. Downstream: damage.py. Pure. Source: RFC 3550, 5.1 (RTP); RFC 7798, 4.4 (H.265 in RTP);
+ITU-T H.265, 7.3.2.4, D.2.7 (message).
 """
 
 from __future__ import annotations
