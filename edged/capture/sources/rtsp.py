@@ -40,6 +40,7 @@ KNOWN_CODECS = frozenset(["H264", "H265"])  # as RTP calls them
 OPEN_SHARE, DESCRIBE_SHARE, PICTURE_SHARE = 0.7, 0.2, 0.9
 REFUSAL_SHARE = 0.1  # of it, for how it refuses what it describes
 MIN_OPEN_S = 0.2  # for a second try, with another login
+RELAY_TRIES = 2  # a camera with one viewer may refuse the first, as it was just opened without
 MAX_DAMAGED_S = 60.0  # then it is opened anew, which brings a key frame; the longest groups of pictures have 20 s
 KEY_FRAME_CURE = "Shorten its I-frame interval (turn off H.264+ and the like)"
 FFMPEG_OPTIONS = {
@@ -66,7 +67,8 @@ class RtspCamera:
         self._pixel_format: OutputFormat = "nv12" if raw and self._uses_gstreamer else "bgr"
         self._open_s = settings.open_timeout_s
         self._relayed = False  # it asks for a login that FFmpeg cannot do, or sends H.265, whose losses the relay marks
-        self._is_markable = True  # the relay has not failed where FFmpeg alone did not
+        self._relay_tries = RELAY_TRIES  # left, until one succeeds
+        self._on_trial = False  # relayed for H.265 alone, and that has not succeeded yet
         self._search = search_of(settings, self._address.username, self._address.password)
 
     def open(self) -> Stream:
@@ -76,6 +78,7 @@ class RtspCamera:
         if (host := self._search.moved_from(self._address.host)) is not None:
             self._address = self._configured if host == self._configured.host else self._configured.at(host)
             self._relayed = self._address.digest_only  # FFmpeg would send the password, if it is asked to
+            self._on_trial = False
             raise CameraLost(f"{self._address.masked_url}: it is here now, and is opened next", "moved")
         try:
             return self._open()
@@ -117,10 +120,6 @@ class RtspCamera:
         context = self._tls_context()
         refused = False
         try:
-            container = self._container(context, end_s)
-            if self._relayed or not (self._is_markable and _is_h265(container)):
-                return container
-            container.close()  # first: some cameras have one viewer at a time
             return self._marked_container(context, end_s)
         except (av.FFmpegError, OSError, ValueError) as error:  # its text holds the password
             refused = isinstance(error, av.HTTPUnauthorizedError)
@@ -134,13 +133,22 @@ class RtspCamera:
             raise self._no_stream_after(self._describe(context), context) from None
 
     def _marked_container(self, context: ssl.SSLContext | None, end_s: float) -> Any:
-        """As `_container`, over the relay; where it fails, the camera is opened without it from now on."""
-        self._relayed = True
+        """As `_container`; H.265 over the relay, but where that fails and FFmpeg alone does not."""
+        if not self._relayed:
+            container = self._container(context, end_s)
+            if not (self._relay_tries and _is_h265(container)):
+                return container
+            container.close()  # first: some cameras have one viewer at a time
+            self._relayed = self._on_trial = True
+        self._relay_tries -= self._on_trial
         try:
-            return self._container(context, end_s)
+            container = self._container(context, end_s)
         except (av.FFmpegError, OSError, ValueError):
-            self._relayed = self._is_markable = False
+            if self._on_trial and not self._relay_tries:
+                self._relayed = self._on_trial = False
             raise
+        self._on_trial, self._relay_tries = False, RELAY_TRIES
+        return container
 
     def _container(self, context: ssl.SSLContext | None, end_s: float) -> Any:
         """An open PyAV container. Raises `av.FFmpegError`, OSError and ValueError."""
