@@ -50,9 +50,11 @@ def seen(doing: Sequence[Act], view: View = QUIET) -> list[KeypointObservation]:
     return list(observations(list(doing), view, np.random.default_rng(0)))
 
 
-def on_the_ground() -> GroundPlane:
+def on_the_ground(scale: float = 1.0) -> GroundPlane:
+    """The floor, and with it the horse, smaller by `scale`."""
     corners = QUIET.project(np.array([(x, y, 0.0) for x, y in FLOOR]))
-    return GroundPlane([(float(x), float(y)) for x, y in corners], FLOOR_M, QUIET.size_wh)
+    width_m, depth_m = (scale * side for side in FLOOR_M)
+    return GroundPlane([(float(x), float(y)) for x, y in corners], (width_m, depth_m), QUIET.size_wh)
 
 
 KNOWN = acts(("standing", 60))  # broadside: how long the horse is, is learned
@@ -92,6 +94,38 @@ def test_horse_lies_on_in_images_of_another_size() -> None:
 def test_horse_end_on_before_its_length_is_known_is_unknown() -> None:
     horse, _ = observed(seen(acts(("standing", 30), heading=-2.09)))
     assert horse.posture == "unknown"
+
+
+@pytest.mark.parametrize("heading", [-2.09, -1.57])  # its legs seem to point down
+def test_horse_first_seen_on_its_chest_does_not_stand(heading: float) -> None:
+    horse, counts = observed(seen(acts(("sternal", 120), heading=heading), View()), on_the_ground())
+    assert (counts["standing-s"], horse.body_size.size.is_known) == (0, False)
+
+
+def test_nothing_is_learned_from_a_lying_horse_that_is_misread_now_and_then() -> None:
+    horse, counts = observed(seen(acts(("lateral", 600), heading=-0.52), View()), on_the_ground())
+    assert (counts["standing-s"], horse.body_size.size.is_known) == (0, False)
+
+
+def test_wrong_size_is_not_confirmed_by_a_horse_on_its_chest() -> None:
+    horse = HorseState(on_the_ground())
+    horse.body_size.size = replace(horse.body_size.size, length_m=0.94, standing_height_m=0.54)
+    for observation in seen(acts(("sternal", 60), heading=-2.09)):
+        horse.update(observation)
+    assert horse.body_size.size.length_m == 0.94
+
+
+def test_pony_is_measured_once_it_has_walked() -> None:
+    walked = acts(("standing", 60), ("walking", 20), ("standing", 60))
+    horse, counts = observed(seen(walked, View()), on_the_ground(0.75))
+    assert 60 < counts["standing-s"] < 90
+    assert horse.body_size.size.is_known
+
+
+def test_horse_first_seen_standing_is_measured_within_a_minute() -> None:
+    horse, counts = observed(seen(acts(("standing", 60)), View()), on_the_ground())
+    assert counts["standing-s"] > 50
+    assert horse.body_size.size.is_known
 
 
 def test_horse_with_hidden_legs_is_unknown() -> None:

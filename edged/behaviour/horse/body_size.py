@@ -9,7 +9,6 @@ import numpy as np
 
 from edged.behaviour.horse.features import PoseFeatures
 from edged.behaviour.horse.ground_plane import BodySize, GroundPlane
-from edged.behaviour.horse.posture import classify_posture
 from edged.behaviour.horse.thresholds import BodySizes as T
 
 
@@ -23,15 +22,16 @@ class BodySizeEstimator:
         self.size = BodySize(ground=ground)
 
     def update(self, features: PoseFeatures) -> None:
+        """Take in an observation of a horse that stands."""
         if features.t_s - self._last_sample_s < T.sample_period_s:
             return
-        if classify_posture(features) != "standing" or not features.trunk_length_px > 0:
+        if not features.trunk_length_px > 0:
             return
         if features.ground is None:
             if features.leg_reach * features.body_length_px > T.broadside_leg * features.trunk_length_px:
                 return
             self._lengths.append(features.trunk_length_px)
-        elif features.ground.trunk_length_m > 0 and features.ground.trunk_height_m > 0:
+        else:
             self._lengths.append(features.ground.trunk_length_m)
             self._heights_m.append(features.ground.trunk_height_m)
         self._last_sample_s = features.t_s

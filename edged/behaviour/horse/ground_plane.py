@@ -125,6 +125,7 @@ class GroundProjection:
 
     trunk_length_m: float  # neck to root of the tail, on the reference plane
     trunk_height_m: float  # if the trunk is above the hooves
+    height_per_length: float  # the trunk's, if it is above the hooves: known before the body's length is
     body_length_px: float  # of the body across the view, if it stands there
     relative_height: float  # trunk height over its standing height, from its apparent length: 1 standing, near 0 lying
     leg_spread: float  # of the legs along the ground, in body lengths, if it lies
@@ -148,9 +149,11 @@ def project_to_ground(xy: F64, ground: GroundPlane, body_size: BodySize) -> Grou
     known = [other if math.isnan(root[0]) else root for root, other in zip(roots, others, strict=True)]
     lying_roots = [[(height_m - T.lying_root_m) * one for one in root] for root in known]
     foot = [nan_mean(hoof[axis] for hoof in hooves) for axis in (0, 1)]
+    depth_m = _depth_above(centre, foot)
     return GroundProjection(
         trunk_length_m=trunk_m,
-        trunk_height_m=height_m - _depth_above(centre, foot),
+        trunk_height_m=height_m - depth_m,
+        height_per_length=(height_m - depth_m) / max(trunk_m * depth_m / below, T.min_trunk_m),
         body_length_px=length_m * ground.px_per_m(centre, T.standing_trunk_m),
         relative_height=_relative_height(body_size, height_m, trunk_m / length_m),
         leg_spread=_leg_spread(hooves, lying_roots) / length_m,

@@ -19,7 +19,7 @@ from edged.behaviour.horse.features import FeatureHistory, FeatureWindow, PoseFe
 from edged.behaviour.horse.ground_plane import GroundPlane
 from edged.behaviour.horse.keypoints import KeypointObservation
 from edged.behaviour.horse.nan_stats import nan_median
-from edged.behaviour.horse.posture import PostureFilter, PostureLabel, classify_posture, is_on_back
+from edged.behaviour.horse.posture import PostureFilter, PostureLabel, check_standing, classify_posture, is_on_back
 from edged.behaviour.horse.thresholds import BOUTS, Behaviours
 from edged.behaviour.horse.thresholds import Horse as T
 from edged.behaviour.types import HeadHeight, Posture
@@ -54,6 +54,7 @@ class HorseState:
         self._last_tick_s: float | None = None
         self._lying_trunk_px: F64 | None = None  # (2,) where the trunk lies
         self._was_upright: bool | None = None  # at the last known posture
+        self._has_walked = False  # since it lay
         self._posture_known_s = 0.0
         self._last_standing_s = -math.inf
         self._on_back_s: deque[float] = deque(maxlen=T.on_back_count)  # times of observations on its back
@@ -77,15 +78,25 @@ class HorseState:
     def update(self, observation: KeypointObservation) -> None:
         features = extract_features(observation, self.body_size.size)
         self.latest, self.features = observation, features
-        self.body_size.update(features)
         self._history.add(features)
-        self._posture_filter.update(features.t_s, self._posture_label(features))
+        label = self._posture_label(features)
+        self._posture_filter.update(features.t_s, label)
+        if label == "standing" and self._is_surely_standing(features):
+            self.body_size.update(features)
         if is_on_back(features):
             self._on_back_s.append(features.t_s)
+
+    def _is_surely_standing(self, features: PoseFeatures) -> bool:
+        """A lying horse is misread now and then: nothing is learned from that."""
+        if features.ground is None:
+            return self._posture_filter.posture not in LYING
+        return check_standing(features.ground, has_walked=self._has_walked) == "standing"
 
     def _posture_label(self, features: PoseFeatures) -> PostureLabel:
         """A horse that lay stands only once its trunk has risen or moved: legs towards the camera point down too."""
         label = classify_posture(features, was_lying=self.lying_since_s is not None)
+        if label == "standing" and features.ground is not None and not features.body_length_known:
+            label = check_standing(features.ground, has_walked=self._has_walked)
         here_px = np.array(features.trunk_centre) * features.body_length_px
         if self.lying_since_s is None or np.isnan(here_px[0]) or features.ground is not None:
             return label
@@ -125,6 +136,7 @@ class HorseState:
         if now_s - self.last_moved_s <= T.idle_after_s:
             self._weight_shifts.reset()
             walking = bool(behaviours.walking(window.t_s, window.hooves, window.trunk_centre))
+            self._has_walked |= walking
             active = self._detect_behaviours(now_s, window, walking=walking)
             falls = self._history.last(Behaviours.fall_window_s, now_s)
             lying = self.lying_since_s is not None
@@ -169,6 +181,7 @@ class HorseState:
         voted = self._posture_filter.posture
         if voted == "unknown":
             if now_s - self._posture_known_s > T.unknown_gap_s:
+                self._has_walked &= self._was_upright is None  # it may have lain down since
                 self._was_upright, self.lying_since_s, self._lying_trunk_px = None, None, None
             return
         upright = voted == "standing"
@@ -178,7 +191,7 @@ class HorseState:
             self._last_standing_s = now_s
             self.lying_since_s, self._lying_trunk_px = None, None
         elif self.lying_since_s is None:
-            self.lying_since_s = now_s
+            self.lying_since_s, self._has_walked = now_s, False
         self._was_upright, self._posture_known_s = upright, now_s
 
 

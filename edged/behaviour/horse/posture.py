@@ -46,6 +46,18 @@ def _classify_on_ground(ground: GroundProjection) -> PostureLabel:
     return "lateral" if ground.leg_spread > T.lateral_leg_spread else "sternal"
 
 
+def check_standing(ground: GroundProjection, *, has_walked: bool) -> PostureLabel:
+    """The label of a horse of unknown length whose legs point down, as do legs towards the camera of one that lies.
+
+    On its chest it is low for its length. On its side it may look like a pony that stands: then it must have walked.
+    """
+    if ground.height_per_length <= T.standing_height_per_length:
+        return "sternal"
+    is_high = ground.height_per_length > T.standing_height_per_length  # not: NaN
+    is_sure = has_walked or ground.trunk_height_m > T.surely_standing_m
+    return "standing" if is_high and is_sure else "unknown"
+
+
 def is_on_back(features: PoseFeatures) -> bool:
     return features.leg_reach > T.on_back_leg_reach and features.leg_down < T.on_back_leg_down
 
