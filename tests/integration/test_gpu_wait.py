@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from edged.device import gpu_wait
@@ -37,9 +39,11 @@ def test_gpu_is_missing_where_tensorrt_is_installed(monkeypatch: pytest.MonkeyPa
 def test_gpu_that_answers_later_ends_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_wait, "BACKOFF_MAX_S", 0.01)
     answers = iter(["", "", "Orin"])
-    wait = GpuWait(lambda: next(answers))
+    asked = threading.Event()
+    wait = GpuWait(lambda: next(answers) if asked.is_set() else "")
     wait.start()
     assert wait.waiting
+    asked.set()
     until(lambda: not wait.waiting, LIMIT_S)
     with pytest.raises(Fatal):
         until(threads.raise_fatal, LIMIT_S)
