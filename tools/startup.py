@@ -53,7 +53,7 @@ PARTS = {  # each with all before it
     ),
 }
 TRIED = """\
-No model is warmed up before the first poses: 0.3 s of CPU time, spent with the second frame. Tried for memory: no
+No model is warmed up before the first poses: 0.3 s of CPU time, spent with the frames after it. Tried for memory: no
 arena, and freed blocks given back at once. The sessions then take 56 MB instead of 93 with one subject in view, but a
 frame takes 16 % more CPU time (1 900 page faults), with huge pages 5 to 14 %: not kept. None of our 300 modules takes
 more than 12 ms. OpenCV and PyAV each bring an FFmpeg; both are needed."""
