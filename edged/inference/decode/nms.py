@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from edged.frame import F32, Boxes, Flags
+from edged.frame import Boxes, Flags
+from engines.arrays import iou_of, shared_and_union
 
 MAX_CANDIDATES = 300  # rows considered, best first; a camera image leaves fewer after suppression
 
@@ -19,7 +20,7 @@ def nms(boxes: Boxes, limit: float, vote_iou: float | None = None) -> Boxes:
     Source: Gidaris and Komodakis, Object detection via a multi-region CNN model, ICCV 2015 (box voting).
     """
     boxes = boxes.select(np.argsort(-boxes.score, kind="stable")[:MAX_CANDIDATES])
-    shared, union = _overlaps(boxes.xyxy)
+    shared, union = shared_and_union(boxes.xyxy, boxes.xyxy)
     same = boxes.label[:, None] == boxes.label
     stays = ~((shared > limit * union) & same)  # (N, N) beside each of them
     is_open, kept = np.ones(len(boxes), bool), list[int]()
@@ -30,18 +31,8 @@ def nms(boxes: Boxes, limit: float, vote_iou: float | None = None) -> Boxes:
     best_of_all = boxes.select(np.array(kept, np.int64))
     if vote_iou is None:
         return best_of_all
-    ratio = np.divide(shared[kept], union[kept], out=np.zeros_like(shared[kept]), where=union[kept] > 0)
-    return _voted(best_of_all, boxes, (ratio >= vote_iou) & same[kept])
-
-
-def _overlaps(xyxy: F32) -> tuple[F32, F32]:
-    """The areas (N, N) that boxes (N, 4) share, and that either covers."""
-    x0, y0, x1, y1 = xyxy.T.copy()
-    wide = np.minimum.outer(x1, x1) - np.maximum.outer(x0, x0)
-    high = np.minimum.outer(y1, y1) - np.maximum.outer(y0, y0)
-    shared = np.maximum(wide, 0) * np.maximum(high, 0)
-    area = np.maximum(x1 - x0, 0) * np.maximum(y1 - y0, 0)
-    return shared, np.add.outer(area, area) - shared
+    votes = (iou_of(shared[kept], union[kept]) >= vote_iou) & same[kept]
+    return _voted(best_of_all, boxes, votes)
 
 
 def _voted(kept: Boxes, boxes: Boxes, votes: Flags) -> Boxes:
