@@ -23,6 +23,7 @@ from edged.mqtt.websocket import handshake_fault
 TRANSIENT_REASONS = frozenset(  # reconnect soon
     {"Server shutting down", "Keep alive timeout", "Server busy", "Server unavailable", "Session taken over"}
 )
+WEBSOCKET_ERRORS = (WebsocketConnectionError, ValueError, IndexError, TimeoutError)  # paho's, of a handshake
 CHECK_LOGIN = "check mqtt.username and its password, and whether the broker lets this client in"
 CURES = {  # of a refused CONNECT
     "Not authorized": CHECK_LOGIN,
@@ -84,14 +85,22 @@ def unreachable(broker: MqttConfig, exc: Exception) -> BrokerLost:
     if isinstance(exc, ssl.SSLCertVerificationError):
         fault = explain_certificate(broker, exc)
         return ConnectionRefused(f"{address(broker)}: its certificate is not accepted: {fault}", "certificate")
-    if broker.transport == "websocket" and isinstance(exc, WebsocketConnectionError | ValueError | IndexError):
+    tls_timeout = broker.tls.enabled and isinstance(exc, TimeoutError) and "handshake" in str(exc)
+    if tls_timeout:
+        text = f"{address(broker)}: accepts the connection and answers no TLS handshake"
+        return BrokerLost(f"{text}; {_tls_port(broker)}", "not-a-tls-port")
+    if broker.transport == "websocket" and isinstance(exc, WEBSOCKET_ERRORS):
         return _no_websocket(broker, exc)
     text = f"{address(broker)}: {getattr(exc, 'strerror', None) or exc}"
     if broker.tls.enabled and isinstance(exc, ConnectionResetError | ssl.SSLError):
         # A port that answers a TLS handshake with anything but a certificate is no TLS port.
         error = BrokerLost if isinstance(exc, ssl.SSLEOFError | ConnectionResetError) else ConnectionRefused
-        return error(f"{text}; is {broker.port} its port for TLS? 8883 is usual", "not-a-tls-port")
+        return error(f"{text}; {_tls_port(broker)}", "not-a-tls-port")
     return BrokerLost(text, "unreachable")
+
+
+def _tls_port(broker: MqttConfig) -> str:
+    return f"is {broker.port} its port for TLS? 8883 is usual"
 
 
 def _no_websocket(broker: MqttConfig, exc: Exception) -> BrokerLost:
@@ -99,6 +108,8 @@ def _no_websocket(broker: MqttConfig, exc: Exception) -> BrokerLost:
     try:
         fault, status = handshake_fault(broker)
     except (OSError, ValueError):
+        if isinstance(exc, TimeoutError):  # of the connection itself
+            return BrokerLost(f"{address(broker)}: {exc}", "unreachable")
         return BrokerLost(f"{address(broker)}: {exc}; see the log of the server in front of the broker", "websocket")
     error = ConnectionRefused if 300 <= status < 500 else BrokerLost
     return error(f"{address(broker)}: {fault}", "websocket")

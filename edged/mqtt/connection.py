@@ -158,13 +158,14 @@ class MqttConnection:
     def subscribe(self, topic: str, *, as_published: bool = True) -> None:
         """`as_published`: with MQTT 5 a new message keeps its retain flag, too; else only stored ones have it.
 
-        With QoS 1, but with QoS 0 at a cluster, which would keep a replicated queue for each.
+        With QoS 0: the session ends with its connection, so that QoS 1 would repeat nothing. A cluster keeps a queue
+        for each subscription with QoS 1, and mosquitto 2.0.11 sends no more with QoS 1 once it has left out 20 messages
+        that are larger than this client takes.
         """
         self.subscribed.add(topic)
-        qos = 0 if self._broker.hosts else 1
-        options: dict[str, Any] = {"qos": qos}
+        options: dict[str, Any] = {"qos": 0}
         if self.version == "5":
-            options = {"options": SubscribeOptions(qos=qos, retainAsPublished=as_published)}
+            options = {"options": SubscribeOptions(qos=0, retainAsPublished=as_published)}
         self._pending_subscriptions[self._client.subscribe(topic, **options)[1]] = topic
 
     @property

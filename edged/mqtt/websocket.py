@@ -23,6 +23,10 @@ MAX_REASON_CHARS = 60  # of a server's words
 SWITCHING, NOT_FOUND, LOGIN = 101, 404, (401, 403, 407)  # HTTP status
 
 
+class NoAnswer(Exception):
+    """Connected, and nothing came."""
+
+
 def path_of(broker: MqttConfig) -> str:
     return broker.websocket_path.get_secret_value() or "/mqtt"
 
@@ -37,10 +41,13 @@ def handshake_fault(broker: MqttConfig) -> tuple[str, int]:
 
     Raises OSError when it cannot be asked.
     """
+    port = f"is {broker.port} its port for WebSockets?"
     try:
         answer = _ask(broker)
+    except NoAnswer:
+        return f"it accepts the connection and does not answer the WebSocket's request; {port}", 0
     except HTTPException:
-        return f"it does not speak HTTP; is {broker.port} its port for WebSockets?", 0
+        return f"it does not speak HTTP; {port}", 0
     reason = printable(answer.reason, MAX_REASON_CHARS)
     return f"it answers {answer.status} {reason} to the WebSocket; {_cure(answer)}", answer.status
 
@@ -67,7 +74,7 @@ class _Head:
     """The beginning of an answer, read until one deadline: a byte now and then does not prolong it."""
 
     def __init__(self, connection: socket.socket) -> None:
-        """Raises OSError when nothing comes."""
+        """Raises NoAnswer when nothing comes in time."""
         self._read, end_s = b"", time.monotonic() + TIMEOUT_S
         while b"\r\n\r\n" not in self._read and len(self._read) < MAX_HEAD_BYTES:
             connection.settimeout(max(0.001, end_s - time.monotonic()))
@@ -75,7 +82,7 @@ class _Head:
                 part = connection.recv(4096)
             except TimeoutError:
                 if not self._read:
-                    raise
+                    raise NoAnswer from None
                 break
             if not part:
                 break

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 from paho.mqtt.client import WebsocketConnectionError
@@ -63,6 +64,31 @@ def test_message_over_the_packet_size_limit_is_refused_locally(new_mosquitto: Ne
         link.send(OutgoingMessage(topic="poses", payload=b"x" * size, spec=topics.POSES))
     link.close()
     assert refused == [Refusal(reason="Packet too large", permanent=True), None]
+
+
+def test_messages_larger_than_the_device_takes_do_not_keep_later_ones_away(
+    mosquitto: Mosquitto, listen: Callable[..., Listener]
+) -> None:
+    """Mosquitto 2.0.11 counts what it leaves out among the 20 messages of QoS 1 that may be under way."""
+    received: list[bytes] = []
+    granted: list[str] = []
+    link = MqttConnection(
+        MqttConfig(port=mosquitto.port),
+        "5",
+        client_id="box",
+        max_packet_bytes=2000,
+        on_message=lambda message: received.append(message.payload),
+        on_subscribed=lambda topic, refusal: granted.append(topic),
+    )
+    link.open()
+    link.subscribe("cmd")
+    until(lambda: link.poll(0.05) or granted)
+    sender = listen(mosquitto.port)
+    for payload in (*[b"x" * 3000] * 20, b"small"):
+        sender.publish("cmd", payload)
+    until(lambda: link.poll(0.05) or received)
+    link.close()
+    assert received == [b"small"]
 
 
 @pytest.fixture
@@ -151,6 +177,35 @@ def test_answer_that_is_no_websocket_is_told(
         broker = MqttConfig(port=port, transport="websocket")
         found = unreachable(broker, WebsocketConnectionError("WebSocket handshake error"))
     assert type(found) is error
+    assert re.search(words, str(found))
+
+
+@pytest.mark.parametrize(
+    ("keys", "error", "code", "words"),
+    [
+        pytest.param(
+            {"transport": "websocket"},
+            TimeoutError("timed out"),
+            "websocket",
+            "does not answer the WebSocket's request; is [0-9]+ its port for WebSockets",
+            id="websocket",
+        ),
+        pytest.param(
+            {"tls": {"enabled": True}},
+            TimeoutError("_ssl.c:989: The handshake operation timed out"),
+            "not-a-tls-port",
+            "answers no TLS handshake; is [0-9]+ its port for TLS",
+            id="tls",
+        ),
+    ],
+)
+def test_server_that_never_answers_is_asked_for_its_port(
+    keys: dict[str, Any], error: TimeoutError, code: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket, "TIMEOUT_S", 0.1)
+    with tcp_server(lambda client: client.recv(4096) and client.recv(4096)) as port:  # until the client leaves
+        found = unreachable(MqttConfig.model_validate({"port": port, **keys}), error)
+    assert found.code == code
     assert re.search(words, str(found))
 
 
