@@ -131,8 +131,9 @@ def broker_problems(mqtt: Body) -> Iterator[Problem]:
         yield Problem("topics-refused", "broker", detail + cure)
     if sizes := mqtt.get("too_large"):
         detail = ", ".join(f"{topic} ({size} bytes)" for topic, size in sizes.items())
-        limit = f" over about {mqtt['max_message_bytes']} bytes" if mqtt["max_message_bytes"] else ""
-        yield Problem("message-too-large", "broker", f"not sent: {detail}; the broker takes no message{limit}")
+        limit = mqtt["max_message_bytes"] or 0
+        known = f" over about {limit} bytes" if 0 < limit < min(sizes.values()) else " so large"
+        yield Problem("message-too-large", "broker", f"not sent: {detail}; the broker takes no message{known}")
     if mqtt.get("unverified"):
         yield Problem(
             "delivery-unverified", "broker", f"{UNVERIFIED}; let this client read its own topics, or use MQTT 5"

@@ -29,9 +29,9 @@ class Bus(Protocol):
     `publish` never blocks: its queue is bounded, and dropped messages are counted. The topic's `TopicSpec` says how
     a message is delivered; bytes are sent as they are (a JPEG). Raises ValueError for NaN and infinity. Thread: any.
     `subscribe` may be called at any time, once per topic, with wildcards; the bus subscribes on every connect.
-    `callback` runs in the bus's thread and must return at once; its exceptions are logged. `on_published` too: it is
-    called once the broker has the message, unless that goes through the store. An `optional` subscription that the
-    broker refuses is no problem.
+    `callback` runs in the bus's thread and must return at once; its exceptions are logged. `on_published` is called
+    once the broker has the message, unless that goes through the store, in a thread that may wait for the disk. An
+    `optional` subscription that the broker refuses is no problem.
     """
 
     def publish(

@@ -334,6 +334,8 @@ class MqttBus:
             self._duplicates.sent_info(message.payload, arrived=True)
         if message.store_id is None:
             self._send_queue.done(message, published=result == "published")
+            if result == "published" and message.on_published is not None:
+                self._persistent.call(message.on_published)
             return
         self._persistent.done(message.store_id, result)
         if result == "published" and message.spec.retain and message.payload:

@@ -220,7 +220,7 @@ class Delivery:
             self._log_once(message.topic, "refused", f"%s, {size} bytes, is not sent: {reason}")
             return
         self._set_aside[message.topic] = max(size, self._set_aside.get(message.topic, 0))
-        limit = "" if self._max_bytes is None else f", the limit is about {self._max_bytes}"
+        limit = f", the limit is about {self._max_bytes}" if size > (self._max_bytes or size) else ""
         self._log_once(message.topic, "too large", f"%s, {size} bytes{limit}, is not sent: {SIZE_REASONS[reason]}")
 
     def _refuse(self, topic: str, reason: str) -> None:

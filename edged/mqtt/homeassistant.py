@@ -58,7 +58,7 @@ class DiscoveryPublisher:
         """Publish all payloads, and an empty one for each topic that is no longer in use."""
         payloads = self._device.payloads() if self._enabled else {}
         with self._lock:
-            before = self._announced.read(lambda table: _announced(table, payloads), Announced())
+            before = self._read(payloads)
             self._payloads = {
                 topic: _with_removals(body, before.get(topic.path, {})) for topic, body in payloads.items()
             }
@@ -73,9 +73,13 @@ class DiscoveryPublisher:
     def remove_former(self, device: str) -> None:
         """Remove what was announced under a former id of this device and is not in use. Thread: any."""
         with self._lock:
-            announced = self._announced.read(lambda table: _announced(table, {}), Announced())
+            announced = self._read()
             gone = announced.keys() - {topic.path for topic in self._payloads}
         self._remove(path for path in gone if _box(path) == device)
+
+    def _read(self, payloads: Mapping[Topic, Body] | None = None) -> Announced:
+        """What the file has; under the lock. `payloads` have the components that old files do not list."""
+        return self._announced.read(lambda table: _announced(table, payloads or {}), Announced())
 
     def _remove(self, paths: Iterable[str]) -> None:
         for path in paths:
@@ -84,7 +88,7 @@ class DiscoveryPublisher:
     def _forget(self, path: str) -> None:
         """The broker has its empty payload, unless it is in use again."""
         with self._lock:
-            announced = self._announced.read(lambda table: _announced(table, {}), Announced())
+            announced = self._read()
             if path not in {topic.path for topic in self._payloads} and announced.pop(path, None) is not None:
                 self._announced.write(announced)
 

@@ -21,6 +21,10 @@ NOT_RETURNED = "acknowledged, but not sent to subscribers"
 NO_RIGHT = ("Not authorized", NOT_RETURNED)  # reasons of a refusal that a right cures
 TOO_LARGE = "a message so large is dropped, or ends the connection; raise the broker's limit of message size"
 ENDS_CONNECTION = "a message on this topic ended the connection each time; give this client the right to write there"
+LARGE_OR_NO_RIGHT = (
+    "a message on this topic ended the connection each time; raise the broker's limit of message size, which is low, "
+    "or give this client the right to write there"
+)
 
 MAX_CUTS = 2  # connections that a message may end; one, once the broker is known to have a limit of size
 MAX_CUTS_IF_DOUBTFUL = 4  # if its topic was taken before, or nothing ever was: the network is likelier
@@ -87,9 +91,10 @@ class MessageLimits:
 
     def reason(self, message: OutgoingMessage) -> str:
         """Why a message is not sent."""
-        if self.max_bytes is not None and size_bytes(message) >= self.max_bytes:
+        beyond = self.max_bytes is not None and size_bytes(message) >= self.max_bytes
+        if beyond or self._blocked.get(message.topic):
             return TOO_LARGE
-        return ENDS_CONNECTION
+        return ENDS_CONNECTION if self.max_bytes is None else LARGE_OR_NO_RIGHT
 
     def _suspicious(self, message: OutgoingMessage) -> bool:
         """Whether the message may well end a connection: none of its topic, about as large, was taken."""
@@ -107,7 +112,8 @@ class MessageLimits:
         size = size_bytes(message)
         if self._is_too_large(message):
             self._limit(size)
-        self._blocked[message.topic] = size if self.max_bytes == size else 0
+        smaller_taken = 0 < self._taken.get(message.topic, 0) < size
+        self._blocked[message.topic] = size if self.max_bytes == size or smaller_taken else 0
 
     def _is_too_large(self, message: OutgoingMessage) -> bool:
         size = size_bytes(message)

@@ -58,6 +58,7 @@ class PersistentQueue:
         self._state = QueueState.OFFLINE
         self._rewind = False  # read the store from its beginning again
         self._unwritten: deque[Unwritten] = deque()
+        self._calls: deque[Callable[[], None]] = deque()
         self._writing: list[Unwritten] = []
         self._ready: deque[tuple[QueueRow, OutgoingMessage]] = deque()
         self._in_flight: dict[StoreId, QueueRow] = {}
@@ -91,6 +92,12 @@ class PersistentQueue:
             if len(self._unwritten) > MAX_UNWRITTEN:
                 self._unwritten.remove(min(self._unwritten, key=lambda waiting: waiting.row.priority))
                 self._counter.finish("dropped")
+            self._changed.notify()
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Have this queue's thread call it, as it may wait for the disk. Thread: any."""
+        with self._changed:
+            self._calls.append(function)
             self._changed.notify()
 
     def connected(self) -> None:
@@ -190,6 +197,8 @@ class PersistentQueue:
         with self._changed:
             draining = self._state is QueueState.DRAINING
             self._changed.wait_for(self._has_work, WINDOW_INTERVAL_S if draining else DELETE_INTERVAL_S)
+        while self._calls:
+            self._calls.popleft()()
         self._rewind_if_due()
         interval_s = DELETE_INTERVAL_S if self._done else TRIM_INTERVAL_S
         if self._unwritten or self._delete_now or time.monotonic() > self._committed_s + interval_s:
@@ -203,7 +212,7 @@ class PersistentQueue:
         return None
 
     def _has_work(self) -> bool:
-        if self._state is QueueState.CLOSED or self._unwritten or self._delete_now or self._rewind:
+        if self._state is QueueState.CLOSED or self._unwritten or self._delete_now or self._rewind or self._calls:
             return True
         starved = self._state is QueueState.DRAINING and not (self._ready or self._in_flight)
         return starved and time.monotonic() > self._next_window_s

@@ -34,7 +34,7 @@ WILL_S = 120.0  # by then a broker has seen that a device is gone, where `mqtt.k
 class RetainedCameras:
     """`file` has the cameras that were published below `root`, <base>/<device>, and those of roots before it.
 
-    Thread: `keep` the loop's; the rest the bus's.
+    Thread: `keep` the loop's; the rest the bus's, and names are forgotten in that which `on_published` is called in.
     """
 
     def __init__(self, bus: Bus, file: Path, root: str, on_former: Callable[[str], None] = lambda device: None) -> None:

@@ -38,7 +38,7 @@ class OutgoingMessage:
     correlation: bytes | None = None  # of the request that it answers
     queued_ns: int = 0  # CLOCK_MONOTONIC
     store_id: StoreId | None = None  # None: it is not in the persistent queue
-    on_published: Callable[[], None] | None = field(default=None, compare=False)  # the MQTT thread calls it
+    on_published: Callable[[], None] | None = field(default=None, compare=False)
 
     @property
     def droppable(self) -> bool:
@@ -144,8 +144,6 @@ class SendQueue:
                 self._counter.acknowledge()
             if published and not message.payload and self._retained.get(message.topic) is message:
                 del self._retained[message.topic]
-        if published and message.on_published is not None:
-            message.on_published()
 
     def requeue(self, messages: Iterable[OutgoingMessage]) -> None:
         """Put messages back in front, in their order: they were taken, and the connection ended.

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -273,6 +274,13 @@ def test_killed_daemon_is_offline_by_its_last_will(mosquitto: Mosquitto, listen:
     late = listen(mosquitto.port)
     until(lambda: late.bodies(f"{BOX}/status"))
     assert late.bodies(f"{BOX}/status")[0]["ts"] is None
+
+
+def test_what_follows_a_published_message_may_wait_for_the_disk(mosquitto: Mosquitto, new_bus: NewBus) -> None:
+    bus, threads = new_bus(mosquitto.port), list[str]()
+    bus.publish(topics.INFO.at(), b"", on_published=lambda: threads.append(threading.current_thread().name))
+    until(lambda: threads)
+    assert threads == ["store"]
 
 
 def test_restarted_broker_gets_every_retained_message_again(

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from edged.messages import topics
-from edged.mqtt.message_limits import MAX_CUTS, MAX_CUTS_IF_DOUBTFUL, MessageLimits
+from edged.mqtt.message_limits import (
+    ENDS_CONNECTION,
+    LARGE_OR_NO_RIGHT,
+    MAX_CUTS,
+    MAX_CUTS_IF_DOUBTFUL,
+    TOO_LARGE,
+    MessageLimits,
+)
 from edged.mqtt.send_queue import OutgoingMessage
 
 
@@ -51,6 +58,27 @@ def test_small_message_is_blocked_by_its_topic_alone() -> None:
         limits.connection_cut([SMALL])
     assert limits.blocks(message("small", 10))
     assert not limits.blocks(message("other", 5000))
+
+
+def test_topic_of_which_smaller_messages_are_taken_is_blocked_by_size() -> None:
+    limits = MessageLimits()
+    limits.taken(SMALL)
+    for _ in range(MAX_CUTS):
+        limits.connection_cut([message("small", 500)])
+    assert limits.blocks(message("small", 500))
+    assert limits.reason(message("small", 500)) == TOO_LARGE
+    assert not limits.blocks(message("small", 250))
+
+
+def test_small_message_may_be_too_large_for_a_broker_that_has_a_limit() -> None:
+    limits = MessageLimits()
+    limits.taken(message("other", 100))
+    for one in (SMALL, SMALL):
+        limits.connection_cut([one])
+    assert limits.reason(SMALL) == ENDS_CONNECTION
+    for one in (LARGE, LARGE):
+        limits.connection_cut([one])
+    assert limits.reason(SMALL) == LARGE_OR_NO_RIGHT
 
 
 def test_message_that_was_taken_before_is_blamed_late() -> None:
