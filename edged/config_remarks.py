@@ -6,16 +6,21 @@ Upstream: `config_check`. Downstream: `edged check`, `edged provision`, the daem
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
+
+from pydantic import SecretStr
 
 from edged.behaviour.horse.polygons import contains, distance_to_edges
 from edged.behaviour.horse.thresholds import Behaviours, Gait
+from edged.config.layers import variable_of_key
 from edged.config.partial import PartialConfig
 from edged.config.tables.camera import CameraConfig
 from edged.config.tables.down import MIN_OBSERVATIONS
@@ -23,6 +28,7 @@ from edged.config.tables.mqtt import MqttConfig
 from edged.config.toml_lines import Key
 from edged.config.tree import Config
 from edged.config.types import Section
+from edged.secret_address import SecretAddress
 from edged.units import MS_PER_S
 from engines.card_outline import CardOutline
 
@@ -35,6 +41,7 @@ AS_ROOT = "use sudo; the service gets it after systemctl daemon-reload and a res
 PEM = "-----BEGIN "  # in a file for `edged provision`, a certificate may be text
 BEHAVIOUR_HZ = Behaviours.min_rate_hz
 GAIT_HZ = Gait.min_rate_hz
+UNREPLACED = re.compile(r"\$\{\w+\}|\{\{.*\}\}|^(\$[A-Z][A-Z0-9_]*|%[A-Z][A-Z0-9_]*%|!secret\b.*|<[^<>]*>)$")
 LIVE_ONLY = ("username", "password", "format", "open_timeout_s", "frame_timeout_s", "retry_max_s")
 TLS_ONLY = ("ca", "tls_verify", "tls_server_name")
 FILES_ONLY = ("realtime", "loop")
@@ -50,7 +57,7 @@ def config_remarks(partial: PartialConfig, unread: Path | None = None) -> Iterat
     if config is None:
         return
     remarks = [*_mqtt_remarks(config.mqtt, unread), *_device_remarks(config), *_fleet_remarks(config)]
-    remarks += _library_remarks(config)
+    remarks += [*_library_remarks(config), *_value_remarks((), config.model_dump(exclude_unset=True))]
     for name, camera in config.enabled_cameras.items():
         key: Key = ("cameras", name)
         if partial.knows((*key, "source")):
@@ -102,6 +109,27 @@ def _mqtt_remarks(mqtt: MqttConfig, unread: Path | None) -> Iterator[Violation]:
     given = mqtt.tls.model_fields_set
     if given > {"enabled"} and not mqtt.tls.enabled:  # left out altogether, it is an error
         yield ("mqtt", "tls", "enabled"), False, "the certificates are not used, and passwords go in clear text"
+
+
+def _value_remarks(key: Key, value: Any) -> Iterator[Violation]:
+    """Variables and placeholders that nothing replaces, and paths that hang on where the program is started."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _value_remarks((*key, name), item)
+        return
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    text = text.reveal() if isinstance(text, SecretAddress) else text
+    if not isinstance(text, str | Path) or str(text).lstrip().startswith(PEM):
+        return
+    if key[-1] != "name" and UNREPLACED.search(str(text)):
+        sentence = "looks like a variable or a placeholder, and nothing is replaced in these files; write the value"
+        yield key, None, f"{sentence}, or set {variable_of_key(key)}"
+    elif isinstance(text, Path) and not text.is_absolute():
+        yield (
+            key,
+            str(text),
+            "begins in the folder that edged is started in, as a service /var/lib/edged; write it whole",
+        )
 
 
 def _library_remarks(config: Config) -> Iterator[Violation]:

@@ -168,7 +168,7 @@ def environment_layer(environment: Mapping[str, str], cameras: set[str]) -> Laye
     for key, variable in names.items():
         _set(values, key, _parse_value(key, environment[variable]))
     return Layer(
-        "environment", values, _with_parents(names), lambda key: _given_name(key, names) or _variable_of_key(key)
+        "environment", values, _with_parents(names), lambda key: _given_name(key, names) or variable_of_key(key)
     )
 
 
@@ -180,7 +180,7 @@ def _key_of_variable(variable: str, cameras: set[str]) -> Key:
     return tuple(key)
 
 
-def _variable_of_key(key: Key) -> str:
+def variable_of_key(key: Key) -> str:
     """The variable for this key."""
     return ENV_PREFIX + ENV_SEPARATOR.join(str(part) for part in key).upper().replace("-", "_")
 

@@ -82,11 +82,16 @@ def test_messages_larger_than_the_device_takes_do_not_keep_later_ones_away(
     )
     link.open()
     link.subscribe("cmd")
-    until(lambda: link.poll(0.05) or granted)
+
+    def polled(result: list[Any]) -> bool:
+        link.poll(0.05)
+        return bool(result)
+
+    until(lambda: polled(granted))
     sender = listen(mosquitto.port)
     for payload in (*[b"x" * 3000] * 20, b"small"):
         sender.publish("cmd", payload)
-    until(lambda: link.poll(0.05) or received)
+    until(lambda: polled(received))
     link.close()
     assert received == [b"small"]
 

@@ -152,12 +152,34 @@ def test_key_without_effect_is_named(text: str, want: str, tmp_path: Path) -> No
         CAMERA + "[cameras.a.stall]\nenabled = false\n" + FLOOR,
         CAMERA + 'images = true\n[commands]\nallow = ["snapshot"]',
         RTSP.replace("10.0", "u:p@10.0"),
+        RTSP.replace("10.0", "u:$pA%24%7BX@10.0"),
         CAMERA.replace("a]", "a]\nenabled = false") + "loop = true",
     ],
-    ids=["stall", "disabled_on_purpose", "pictures", "password_in_address", "disabled_camera"],
+    ids=["stall", "disabled_on_purpose", "pictures", "password_in_address", "dollar_in_password", "disabled_camera"],
 )
 def test_configuration_in_which_everything_is_used_gets_no_remark(text: str, tmp_path: Path) -> None:
     assert remarks(tmp_path, text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ('mqtt = { username = "u", password = "$PASSWORD" }', "mqtt.password: looks like a variable"),
+        ('mqtt = { username = "u", password = "!secret mqtt" }', "or set EDGED_MQTT__PASSWORD"),
+        ('mqtt = { username = "<user>", password = "p" }', "mqtt.username: looks like a variable"),
+        (
+            'cameras.a-b.source = "rtsp://u:${CAM_PASS}@10.0.0.1/a"',
+            "write the value, or set EDGED_CAMERAS__A_B__SOURCE",
+        ),
+        ('device.state_dir = "$HOME/edged"', 'device.state_dir = "$HOME/edged": begins in the folder that edged is'),
+        ('device.state_dir = "state"', 'device.state_dir = "state": begins in the folder'),
+        ('models.store = "../models"', 'models.store = "../models": begins in the folder'),
+    ],
+)
+def test_value_that_depends_on_what_nobody_replaces_is_named(text: str, want: str, tmp_path: Path) -> None:
+    found = remarks(tmp_path, f"{text}\n{CAMERA}")
+    assert [want in line for line in found] == [True], found
+    assert not any(secret in line for line in found for secret in ("PASSWORD:", "$PASSWORD", "!secret", "CAM_PASS"))
 
 
 def test_passwords_that_only_root_may_read_are_not_said_to_be_missing(
