@@ -26,9 +26,7 @@ class CapturedImage:
     position: int | None = None  # frame number inside `source`
     recorded_ns: int | None = None  # time inside the recording, when it is not played in real time
     source_ns: int | None = None  # time inside `source`, from its first frame; None: it has no times
-    recorded_utc_ms: int | None = (
-        None  # when it was recorded, by the recording's own clock; None: unknown, or played live
-    )
+    recorded_utc_ms: int | None = None  # when it was recorded, by the recording's clock; None: unknown, or played live
     damaged: bool = False  # parts of the image are missing or made up: the stream has lost some of it
 
 

@@ -57,6 +57,7 @@ def _infer_next(stream: Stream, infer: Callable[[Frame], FrameResult], name: str
         image=image,
         source=captured.source,
         position=captured.position,
+        damaged=captured.damaged,
     )
     return image, infer(frame)
 

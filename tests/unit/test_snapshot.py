@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from edged.capture.camera import CapturedImage
 from edged.capture.snapshot import first_good_frame
 from edged.capture.sources.scripted import ScriptedCamera, Step
 from edged.errors import CameraLost
@@ -17,9 +18,10 @@ def flat(level: int) -> U8:
 
 def infer(frame: Frame) -> FrameResult:
     level = float(frame.image.mean())
+    degraded = ("damaged",) if frame.damaged else ("dark",) if level < 50 else ()
     return FrameResult(
         camera=frame.camera, seq=frame.seq, captured_ns=0, done_ns=0, size_wh=(6, 4), subjects=(), stage_ns={},
-        quality=ImageQuality(brightness=level, contrast=0, sharpness=0, degraded=("dark",) if level < 50 else ()),
+        quality=ImageQuality(brightness=level, contrast=0, sharpness=0, degraded=degraded),
     )  # fmt: skip
 
 
@@ -36,6 +38,10 @@ def test_warm_up_frames_are_skipped() -> None:
 
 def test_degraded_frames_are_skipped_until_a_good_one() -> None:
     assert snapshot(flat(10), flat(20), flat(90), flat(91)) == (90, ())
+
+
+def test_damaged_frames_are_skipped() -> None:
+    assert snapshot(CapturedImage(image=flat(80), captured_ns=0, damaged=True), flat(90)) == (90, ())
 
 
 def test_last_frame_is_returned_when_all_are_degraded() -> None:
