@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from edged.capture.sources.rtsp import RtspCamera
 from edged.capture.sources.rtsp_describe import Address, describe, media
 from edged.commands.fleet_view import message_line
 from edged.config.load import load
@@ -331,3 +332,20 @@ def test_camera_that_refers_to_another_address_says_so_without_secrets(location:
         wanted = CameraConfig(source=f"rtsp://127.0.0.1:{port}/live")
         with pytest.raises(CameraLost, match=re.escape(f"refers to {told} (302 Moved); set that as source")):
             describe(Address.from_settings(wanted))
+
+
+def test_password_does_not_follow_a_camera_to_another_address() -> None:
+    strangers: list[bytes] = []
+
+    def stranger(connection: socket.socket) -> None:
+        strangers.append(connection.recv(4096))
+
+    def answer(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(f"RTSP/1.0 302 Moved\r\nCSeq: 1\r\nLocation: rtsp://127.0.0.1:{other}/\r\n\r\n".encode())
+
+    with tcp_server(stranger) as other, tcp_server(answer) as port:
+        camera = RtspCamera("a", CameraConfig(source=f"rtsp://me:{SECRET}@127.0.0.1:{port}/live"))
+        with pytest.raises(CameraLost, match="set that as source"):
+            camera.open()
+    assert strangers == []

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edged.capture.sources import rtsp
+from edged.capture.sources import rtsp, rtsp_relay
 from edged.capture.sources.rtsp import RtspCamera
 from edged.capture.sources.rtsp_describe import RtspReply
 from edged.capture.sources.rtsp_login import Login, challenges
@@ -114,6 +114,28 @@ def test_message_without_an_end_is_refused() -> None:
     splitter = MessageSplitter()
     with pytest.raises(ValueError, match="262144"):
         list(splitter.push(b"x" * 300_000))
+
+
+@pytest.mark.parametrize("begin", [b"", b"RTSP/1.0 200 OK\r\nContent-Length: 5000\r\n\r\n"])
+def test_message_that_comes_byte_by_byte_is_searched_once(begin: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    searched, end = [], rtsp_relay.HEAD_END
+
+    def search(data: bytearray, at: int) -> Any:
+        searched.append(len(data) - at)
+        return end.search(data, at)
+
+    monkeypatch.setattr(rtsp_relay, "HEAD_END", SimpleNamespace(search=search))
+    splitter = MessageSplitter()
+    for _ in map(list, map(splitter.push, [begin, *[b"x"] * 4000])):
+        pass
+    assert sum(searched) < 5 * 4000
+
+
+def test_camera_that_refers_to_another_address_ends_the_connection() -> None:
+    relay = LoginFilter(Login("u", "p"), VIEWER, CAMERA)
+    relay.from_viewer(OPTIONS)
+    with pytest.raises(ValueError, match="another address"):
+        relay.from_camera(b"RTSP/1.0 302 Moved\r\nCSeq: 1\r\nLocation: rtsp://10.0.0.9/live\r\n\r\n")
 
 
 def test_refused_request_is_sent_once_more_with_a_login() -> None:

@@ -23,8 +23,6 @@ OutputFormat = Literal["bgr", "nv12"]
 
 def rtsp_pipeline(
     url: str,
-    username: str,
-    password: str,
     codec: Codec,
     *,
     timeout_s: float,
@@ -32,8 +30,6 @@ def rtsp_pipeline(
 ) -> str:
     """The pipeline from an RTSP address (without credentials) to frames, by the Jetson's video engine."""
     source = f"rtspsrc location={quoted(url)} protocols=tcp latency=0 tcp-timeout={round(timeout_s * US_PER_S)}"
-    if username:
-        source += f" user-id={quoted(username)} user-pw={quoted(password)}"
     if codec == "auto":
         decoder = "decodebin"
     else:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ssl
 import time
+from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import av
@@ -22,7 +22,6 @@ from edged.capture.sources.rtsp_describe import (
     connect,
     describe,
     media,
-    needs_relay,
     refusal,
 )
 from edged.capture.sources.rtsp_relay import LoginRelay
@@ -66,7 +65,9 @@ class RtspCamera:
         self._uses_gstreamer = in_hardware and not self._address.encrypted
         self._pixel_format: OutputFormat = "nv12" if raw and self._uses_gstreamer else "bgr"
         self._open_s = settings.open_timeout_s
-        self._relayed = False  # it asks for a login that FFmpeg cannot do, or sends H.265, whose losses the relay marks
+        # FFmpeg follows a camera that refers to another machine, with the password, and unencrypted if that says so.
+        self._guarded = self._address.encrypted or bool(self._address.username)
+        self._relayed = self._guarded  # or it sends H.265, whose losses the relay marks
         self._relay_tries = RELAY_TRIES  # left, until one succeeds
         self._on_trial = False  # relayed for H.265 alone, and that has not succeeded yet
         self._search = search_of(settings, self._address.username, self._address.password)
@@ -77,7 +78,7 @@ class RtspCamera:
             return self._open()
         if (host := self._search.moved_from(self._address.host)) is not None:
             self._address = self._configured if host == self._configured.host else self._configured.at(host)
-            self._relayed = self._address.digest_only  # FFmpeg would send the password, if it is asked to
+            self._relayed = self._guarded
             self._on_trial = False
             raise CameraLost(f"{self._address.masked_url}: it is here now, and is opened next", "moved")
         try:
@@ -108,8 +109,8 @@ class RtspCamera:
             raise CameraLost(f"{self._address.masked_url}: {lost}", lost.code) from lost
 
     def _open_gstreamer(self, limiter: RateLimiter | None) -> Stream:
-        reply = describe(self._address)  # first: GStreamer prints pages to stderr when an open fails
-        url = self._relay(None).url if self._relayed or needs_relay(reply) else self._address.url
+        describe(self._address)  # first: GStreamer prints pages to stderr when an open fails
+        url = self._relay(None).url if self._relayed else self._address.url
         capture = cv2.VideoCapture()
         if not capture.open(self._pipeline(url), cv2.CAP_GSTREAMER):
             raise self._no_stream_after(self._describe(None), None)
@@ -118,19 +119,9 @@ class RtspCamera:
     def _open_ffmpeg(self) -> Any:
         end_s = time.monotonic() + OPEN_SHARE * self._open_s
         context = self._tls_context()
-        refused = False
-        try:
+        with suppress(av.FFmpegError, OSError, ValueError):  # their text holds the path
             return self._marked_container(context, end_s)
-        except (av.FFmpegError, OSError, ValueError) as error:  # its text holds the password
-            refused = isinstance(error, av.HTTPUnauthorizedError)
-        reply = self._describe(context)  # tells a wrong password
-        if self._relayed or not (refused or needs_relay(reply)):
-            raise self._no_stream_after(reply, context)
-        self._relayed = True
-        try:
-            return self._container(context, end_s)
-        except (av.FFmpegError, OSError, ValueError):
-            raise self._no_stream_after(self._describe(context), context) from None
+        raise self._no_stream_after(self._describe(context), context)  # the first tells a wrong password
 
     def _marked_container(self, context: ssl.SSLContext | None, end_s: float) -> Any:
         """As `_container`; H.265 over the relay, but where that fails and FFmpeg alone does not."""
@@ -154,10 +145,8 @@ class RtspCamera:
         """An open PyAV container. Raises `av.FFmpegError`, OSError and ValueError."""
         open_s = max(MIN_OPEN_S, end_s - time.monotonic())
         timeout = (open_s, max(2 * self._settings.frame_timeout_s, self._open_s))  # of a read: ends an abandoned thread
-        if self._relayed:
-            return av.open(self._relay(context).url, options=FFMPEG_OPTIONS, timeout=timeout)
-        options = FFMPEG_OPTIONS | (_tls_options(self._settings) if self._address.encrypted else {})
-        return av.open(self._address.url_with_credentials, options=options, timeout=timeout)
+        url = self._relay(context).url if self._relayed else self._address.url
+        return av.open(url, options=FFMPEG_OPTIONS, timeout=timeout)
 
     def _relay(self, context: ssl.SSLContext | None) -> LoginRelay:
         address = self._address
@@ -196,15 +185,7 @@ class RtspCamera:
         return context
 
     def _pipeline(self, url: str) -> str:
-        address = self._address
-        return rtsp_pipeline(
-            url,
-            address.username,
-            address.password,
-            self._codec,
-            timeout_s=self._open_s,
-            pixel_format=self._pixel_format,
-        )
+        return rtsp_pipeline(url, self._codec, timeout_s=self._open_s, pixel_format=self._pixel_format)
 
 
 class RtspStream:
@@ -290,17 +271,3 @@ class RtspStream:
 
 def _is_h265(container: Any) -> bool:
     return any(track.codec_context and track.codec_context.name == "hevc" for track in container.streams.video)
-
-
-def _tls_options(settings: CameraConfig) -> dict[str, str]:
-    """FFmpeg's; its TLS library has no certificates of its own."""
-    if not settings.tls_verify:
-        return {"tls_verify": "0"}
-    name = {"verifyhost": settings.tls_server_name} if settings.tls_server_name else {}
-    authorities = settings.ca or ssl.get_default_verify_paths().cafile or _debian_authorities()
-    return {"tls_verify": "1"} | name | ({"ca_file": str(authorities)} if authorities else {})
-
-
-def _debian_authorities() -> Path | None:
-    path = Path("/etc/ssl/certs/ca-certificates.crt")
-    return path if path.exists() else None

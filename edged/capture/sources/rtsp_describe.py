@@ -11,7 +11,7 @@ import ssl
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
@@ -84,14 +84,6 @@ class Address:
         return str(SecretAddress(self.url))
 
     @property
-    def url_with_credentials(self) -> str:
-        """For FFmpeg: with credentials, percent-encoded. Must not be logged."""
-        if not self.username:
-            return self.url
-        user = f"{quote(self.username, safe='')}:{quote(self.password, safe='')}"
-        return self.url.replace("://", f"://{user}@", 1)
-
-    @property
     def password(self) -> str:
         return self.secret.get_secret_value()
 
@@ -111,7 +103,6 @@ class RtspReply:
     phrase: str
     challenges: tuple[str, ...]
     body: str
-    hung_up: bool = False  # with its challenge: the login took another connection
     location: str = ""  # where else it refers to, without login and path
     raw_body: str = field(default="", repr=False)  # with what it may repeat of our request
     base: str = field(default="", repr=False)  # address that those of the tracks are relative to; empty: that asked for
@@ -158,12 +149,6 @@ def refusal(address: Address, timeout_s: float, tls: ssl.SSLContext | None = Non
     return ""
 
 
-def needs_relay(reply: RtspReply) -> bool:
-    """Whether FFmpeg and GStreamer cannot log in: a digest of SHA-2, alone or not, or a camera that hangs up."""
-    asked = challenges(reply.challenges)
-    return reply.hung_up or any(one.scheme == "digest" and one.hash_name != "md5" for one in asked)
-
-
 def connect(address: Address, timeout_s: float, tls: ssl.SSLContext | None) -> socket.socket:
     """A connection to the camera, encrypted by `tls`. Raises OSError."""
     connection = socket.create_connection((address.host, address.port), timeout_s)
@@ -190,11 +175,10 @@ def _exchange(address: Address, timeout_s: float, tls: ssl.SSLContext | None) ->
         with suppress(ConnectionError):
             connection.sendall(_request(address, 2, login))
             if not answers.ended():
-                return replace(_read_reply(answers, address), challenges=reply.challenges)
+                return _read_reply(answers, address)
     with connect(address, max(MIN_TIMEOUT_S, deadline_s - time.monotonic()), tls) as connection:
         connection.sendall(_request(address, 3, login))
-        again = _read_reply(_Answers(connection, deadline_s), address)
-        return replace(again, challenges=reply.challenges, hung_up=True)
+        return _read_reply(_Answers(connection, deadline_s), address)
 
 
 def _unknown_login(reply: RtspReply, address: Address) -> str:

@@ -1,5 +1,6 @@
-"""Logs in at a camera in place of FFmpeg or GStreamer, which know digest with MD5 only, and pass over others.
+"""Logs in at a camera in place of FFmpeg or GStreamer, and speaks TLS for them.
 
+They know digest with MD5 only, and follow a camera that refers to another machine, with the password and unencrypted.
 On loopback between the two, for one stream: requests get their Authorization, H.265 marks where packets are missing
 (rtp_losses.py), all else passes as it is. Upstream and downstream: rtsp.py. Thread: one of its own for each stream,
 which ends with it.
@@ -30,35 +31,43 @@ LENGTH = re.compile(rb"(?im)^content-length:[ \t]*([0-9]{1,6})[ \t]*\r?$")
 
 
 class MessageSplitter:
-    """Splits what one side sends into RTSP messages and interleaved packets. Source: RFC 2326, 10.12."""
+    """Splits what one side sends into RTSP messages and interleaved packets. Source: RFC 2326, 10.12.
+
+    Whatever came is searched once: a message may come byte by byte.
+    """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self._searched = 0  # bytes of the message that has begun, in which its head does not end
+        self._announced = 0  # bytes of it with its body; 0: not known yet
 
     def push(self, data: bytes) -> Iterator[bytes]:
         """Those that are whole. Raises ValueError for what is too long to be one."""
         self._buffer += data
         begin = 0
-        while (size := self._size(begin)) is not None:
+        while size := self._size(begin):
             yield bytes(self._buffer[begin : begin + size])
             begin += size
+            self._searched = self._announced = 0
         del self._buffer[:begin]
-        if len(self._buffer) > MAX_MESSAGE_BYTES:
+        if max(len(self._buffer), self._announced) > MAX_MESSAGE_BYTES:
             raise ValueError(f"an RTSP message of over {MAX_MESSAGE_BYTES} bytes")
 
-    def _size(self, begin: int) -> int | None:
-        """Bytes of the message there; None: it is not whole."""
-        size = 0
+    def _size(self, begin: int) -> int:
+        """Bytes of the message there; 0: it is not whole."""
+        self._announced = self._announced or self._announced_at(begin)
+        return self._announced if len(self._buffer) - begin >= self._announced else 0
+
+    def _announced_at(self, begin: int) -> int:
         if self._buffer[begin : begin + 1] == b"$":
-            size = 4 + int.from_bytes(self._buffer[begin + 2 : begin + 4], "big")
-            known = len(self._buffer) - begin >= 4
-        else:
-            end = HEAD_END.search(self._buffer, begin)
-            known = end is not None
-            if end is not None:
-                length = LENGTH.search(self._buffer, begin, end.end())
-                size = end.end() - begin + (int(length[1]) if length else 0)
-        return size if known and len(self._buffer) - begin >= size else None
+            size = self._buffer[begin + 2 : begin + 4]
+            return 4 + int.from_bytes(size, "big") if len(size) == 2 else 0
+        end = HEAD_END.search(self._buffer, begin + self._searched)
+        if end is None:
+            self._searched = max(0, len(self._buffer) - begin - 3)  # its last three may be of the end
+            return 0
+        length = LENGTH.search(self._buffer, begin, end.end())
+        return end.end() - begin + (int(length[1]) if length else 0)
 
 
 @dataclass(slots=True)
@@ -98,13 +107,18 @@ class LoginFilter:
         return self._send(_Request(method, url, numbers[0] if numbers else "0", "\r\n".join(rest), body))
 
     def from_camera(self, message: bytes) -> tuple[bytes, bytes]:
-        """What the viewer is sent for it, and what the camera: a request that it refused, with a login."""
+        """What the viewer is sent for it, and what the camera: a request that it refused, with a login.
+
+        Raises ValueError for a reply that refers to another address.
+        """
         if not message.startswith(b"RTSP/"):
             self._plays = True
             return self._marks.push(message) if message.startswith(b"$") else message, b""
         end = HEAD_END.search(message)
         head = text_of(message[: end.start() if end else None])
         status, *lines = re.split("\r?\n", head)
+        if re.match("RTSP/[0-9.]+ 3[0-9][0-9]", status):
+            raise ValueError("the camera refers to another address, where a viewer would follow")
         headers = [(name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
         number = next((value for name, value in headers if name == "cseq"), next(reversed(self._pending), ""))
         request = self._pending.pop(number, None)  # some cameras leave the number out: it is the latest request's then
