@@ -96,6 +96,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         said = (out / "output").read_text() if (out / "output").exists() else ""
         pytest.fail(f"the test machine gave no result\n{console.stdout[-2000:]}{console.stderr[-1000:]}\n{said}")
     answers: dict[str, Any] = json.loads(result.read_text())
+    if "mounted" not in answers:
+        pytest.fail("the scenario was not gone through\n" + "\n".join(answers["journal"]))
     return answers
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.system.nspawn.guest_service import ETC, OUT, SYSTEM, UNITS, journal, sh, systemctl, until
+from tests.system.nspawn.guest_service import ETC, OUT, SYSTEM, UNITS, drop, journal, sh, systemctl, until
 
 LIMIT_S = 500.0  # everything is emulated
 REPORT = "edged-provision.report.txt"
@@ -28,6 +28,7 @@ def install() -> None:
     shutil.copy(UNITS / "70-edged.rules", "/etc/udev/rules.d")
     sh("systemd-sysusers", UNITS / "edged.sysusers")
     sh("systemd-tmpfiles", "--create", UNITS / "edged.tmpfiles")
+    drop("edged-stick@.service", "[Service]\nProtectHome=read-only\n")  # the test's interpreter may lie there
     # Here the daemon itself is a stand-in that is ready at once: it is another test's matter.
     (SYSTEM / "edged.service").write_text(
         "[Service]\nType=notify\nNotifyAccess=all\n"
