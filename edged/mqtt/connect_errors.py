@@ -85,8 +85,7 @@ def unreachable(broker: MqttConfig, exc: Exception) -> BrokerLost:
     if isinstance(exc, ssl.SSLCertVerificationError):
         fault = explain_certificate(broker, exc)
         return ConnectionRefused(f"{address(broker)}: its certificate is not accepted: {fault}", "certificate")
-    tls_timeout = broker.tls.enabled and isinstance(exc, TimeoutError) and "handshake" in str(exc)
-    if tls_timeout:
+    if broker.tls.enabled and isinstance(exc, TimeoutError) and "handshake" in str(exc):
         text = f"{address(broker)}: accepts the connection and answers no TLS handshake"
         return BrokerLost(f"{text}; {_tls_port(broker)}", "not-a-tls-port")
     if broker.transport == "websocket" and isinstance(exc, WEBSOCKET_ERRORS):

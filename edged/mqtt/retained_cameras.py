@@ -70,7 +70,7 @@ class RetainedCameras:
             self._clear(RETAINED, "", partial(self._forget_camera, name), camera=name)
         if not self._asked:
             self._asked = True
-            for root in self._former:
+            for root in tuple(self._former):  # other threads forget those that are cleared
                 log.info("broker: what is retained below %s/ is cleared, once no device is online there", root)
                 status = Topic(path=f"/{root}/{topics.STATUS.path}", spec=topics.STATUS)
                 self._bus.subscribe(status, partial(self._on_former_status, root), optional=True)

@@ -37,7 +37,7 @@ def headers_of(broker: MqttConfig) -> dict[str, str]:
 
 
 def handshake_fault(broker: MqttConfig) -> tuple[str, int]:
-    """What the server answers instead of a WebSocket and what to do, and the HTTP status; 0: it is no HTTP.
+    """What the server answers instead of a WebSocket and what to do, and the HTTP status; 0: none came.
 
     Raises OSError when it cannot be asked.
     """

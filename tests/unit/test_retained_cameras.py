@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from edged.messages.build import device_status
 from edged.messages.bus import Request
+from edged.messages.topics import Topic
 from edged.mqtt.retained_cameras import RetainedCameras
 from tests.support.memory_bus import MemoryBus
 from tests.support.messages import HEADERS
@@ -118,6 +120,18 @@ def test_former_device_id_that_is_seen_online_is_another_device_unless_its_last_
     monkeypatch.setattr(time, "monotonic", lambda: now_s + passed_s)
     assert box.status("online") == []
     assert box.status("offline") == cleared
+
+
+def test_former_device_ids_may_be_cleared_while_others_are_asked_for(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    for root in ("edged/first", "edged/second"):
+        box.start("stall", root=root)
+
+    def answer_at_once(bus: MemoryBus, topic: Topic, callback: Callable[[Request], None], **options: bool) -> None:
+        callback(Request(path=topic.path, payload=b'{"state": "stopped"}', retain=True))
+
+    monkeypatch.setattr(MemoryBus, "subscribe", answer_at_once)
+    box.start("stall", root="edged/third")
+    assert (box.removed, box.saved["former"]) == (["first", "second"], {})
 
 
 def test_device_that_has_its_former_id_again_keeps_its_cameras(box: Box) -> None:
