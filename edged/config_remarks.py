@@ -41,6 +41,7 @@ AS_ROOT = "use sudo; the service gets it after systemctl daemon-reload and a res
 PEM = "-----BEGIN "  # in a file for `edged provision`, a certificate may be text
 BEHAVIOUR_HZ = Behaviours.min_rate_hz
 GAIT_HZ = Gait.min_rate_hz
+DISPLAY_NAME: Key = ("device", "name")  # any text
 UNREPLACED = re.compile(r"\$\{\w+\}|\{\{.*\}\}|^(\$[A-Z][A-Z0-9_]*|%[A-Z][A-Z0-9_]*%|!secret\b.*|<[^<>]*>)$")
 LIVE_ONLY = ("username", "password", "format", "open_timeout_s", "frame_timeout_s", "retry_max_s")
 TLS_ONLY = ("ca", "tls_verify", "tls_server_name")
@@ -112,7 +113,7 @@ def _mqtt_remarks(mqtt: MqttConfig, unread: Path | None) -> Iterator[Violation]:
 
 
 def _value_remarks(key: Key, value: Any) -> Iterator[Violation]:
-    """Variables and placeholders that nothing replaces, and paths that hang on where the program is started."""
+    """Variables and placeholders that nothing replaces, and relative paths."""
     if isinstance(value, Mapping):
         for name, item in value.items():
             yield from _value_remarks((*key, name), item)
@@ -121,15 +122,12 @@ def _value_remarks(key: Key, value: Any) -> Iterator[Violation]:
     text = text.reveal() if isinstance(text, SecretAddress) else text
     if not isinstance(text, str | Path) or str(text).lstrip().startswith(PEM):
         return
-    if key[-1] != "name" and UNREPLACED.search(str(text)):
+    if key != DISPLAY_NAME and UNREPLACED.search(str(text)):
         sentence = "looks like a variable or a placeholder, and nothing is replaced in these files; write the value"
         yield key, None, f"{sentence}, or set {variable_of_key(key)}"
     elif isinstance(text, Path) and not text.is_absolute():
-        yield (
-            key,
-            str(text),
-            "begins in the folder that edged is started in, as a service /var/lib/edged; write it whole",
-        )
+        sentence = "is relative to the folder that edged is started in, /var/lib/edged as a service; write it whole"
+        yield key, str(text), sentence
 
 
 def _library_remarks(config: Config) -> Iterator[Violation]:

@@ -171,9 +171,9 @@ def test_configuration_in_which_everything_is_used_gets_no_remark(text: str, tmp
             'cameras.a-b.source = "rtsp://u:${CAM_PASS}@10.0.0.1/a"',
             "write the value, or set EDGED_CAMERAS__A_B__SOURCE",
         ),
-        ('device.state_dir = "$HOME/edged"', 'device.state_dir = "$HOME/edged": begins in the folder that edged is'),
-        ('device.state_dir = "state"', 'device.state_dir = "state": begins in the folder'),
-        ('models.store = "../models"', 'models.store = "../models": begins in the folder'),
+        ('device.state_dir = "$HOME/edged"', 'device.state_dir = "$HOME/edged": is relative to the folder'),
+        ('device.state_dir = "state"', 'device.state_dir = "state": is relative to the folder'),
+        ('models.store = "../models"', 'models.store = "../models": is relative to the folder'),
     ],
 )
 def test_value_that_depends_on_what_nobody_replaces_is_named(text: str, want: str, tmp_path: Path) -> None:
