@@ -262,9 +262,9 @@ class SceneMonitor:
         with self._save_lock:
             with self._lock:
                 totals = {**self._saved_totals, **{name: counter.today for name, counter in self._counters.items()}}
-                days = self._stalls.snapshot()
+                days, horses = self._stalls.snapshot(), self._stalls.horses()
             self._file.write({name: asdict(day) for name, day in totals.items()})
-            self._stalls.write(days)
+            self._stalls.write(days, horses)
 
 
 class FrameClock:

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 pytest.importorskip("numba", reason="numba is not installed: pip install 'edged[synth]'")
 
-from edged.behaviour.horse import keypoints
+from edged.behaviour.horse import horse_memory, keypoints
+from edged.behaviour.horse.day_log import DayLog
 from edged.behaviour.horse.ground_plane import GroundPlane
 from edged.behaviour.horse.horse import HorseState
+from edged.behaviour.horse.horse_memory import StallMemory
 from edged.behaviour.horse.keypoints import KeypointObservation
+from edged.behaviour.horse.stall_monitor import StallMonitor
+from edged.config.tables.stall import StallConfig
 from engines.card.schema import SCHEMAS
 from tools.barn.life import FALLS, Act, DayBuilder, on_circle
 from tools.barn.tracks import View, observations
 from tools.barn.trial import FLOOR, FLOOR_M
 
+NIGHT = datetime(2027, 1, 1, 2, 0).astimezone()
 SIDE_ON = 0.0  # heading, rad
 QUIET = View(dropped=0.0, hidden=0.0, noise=0.005)
 
@@ -89,6 +97,46 @@ def test_horse_lies_on_in_images_of_another_size() -> None:
             counts[name] += amount
     assert horse.lying_since_s == resized.lying_since_s is not None
     assert (resized.posture, counts["lie-down"]) == ("sternal", 0)
+
+
+def watch(stall: StallMonitor, doing: Sequence[Act]) -> None:
+    next_s = 0.0
+    for observation in seen(doing):
+        stall.update_horse(observation)
+        if observation.t_s >= next_s:
+            next_s = observation.t_s + 1
+            stall.tick(observation.t_s, NIGHT)
+
+
+def stall_monitor(
+    days: DayLog, saved: StallMemory | None = None, size_wh: tuple[int, int] = QUIET.size_wh
+) -> StallMonitor:
+    stall = StallMonitor(StallConfig(enabled=True), 0.3, days, saved=saved)
+    stall.set_image_size(size_wh)
+    return stall
+
+
+def test_horse_lies_on_and_keeps_its_size_over_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = stall_monitor(days := DayLog([]))
+    watch(first, [*KNOWN, *acts(("lying-down", 7), ("sternal", 60), begin_s=60)])
+    assert first.memory is not None
+    text = json.dumps(horse_memory.document({"a": first.memory}))
+    saved = horse_memory.parse(json.loads(text))["a"]
+    assert saved["horse"]["lengths"]
+    again = stall_monitor(days, saved)
+    watch(again, acts(("sternal", 20), begin_s=140))
+    assert again.memory is not None
+    assert again.memory["horse"]["lying_since_s"] == first.memory["horse"]["lying_since_s"] is not None
+    assert again.memory["horse"]["lengths"] == first.memory["horse"]["lengths"]
+    assert (again.state.posture, days.days[-1].bouts) == ("sternal", 0)
+    watch(stall_monitor(days, again.memory), acts(("standing", 30), begin_s=165))
+    assert days.days[-1].bouts == 1, "it rose while nobody looked"
+    other = stall_monitor(days, saved, (99, 99)).memory
+    assert other is not None
+    assert (other["horse"]["lengths"], other["horse"]["was_upright"]) == ([], False)
+    monkeypatch.setattr(horse_memory, "BOOT_ID", tmp_path)
+    rebooted = horse_memory.parse(json.loads(text))["a"]["horse"]
+    assert (rebooted["lying_since_s"], rebooted["lengths"]) == (None, saved["horse"]["lengths"])
 
 
 def test_horse_end_on_before_its_length_is_known_is_unknown() -> None:

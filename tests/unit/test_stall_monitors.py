@@ -14,6 +14,7 @@ from edged.units import ns
 from tests.support.stall import STALL, result, subject
 
 NIGHT = datetime(2027, 1, 1, 2, 0).astimezone()
+FRAME = Frame(camera="a", seq=0, captured_ns=0, image=np.zeros((2, 2, 3), np.uint8))
 RESTING = STALL.model_copy(update={"idle_hz": 2.0})
 
 
@@ -38,20 +39,34 @@ def test_stall_that_is_reconfigured_keeps_its_days(tmp_path: Path) -> None:
 def test_days_survive_a_restart(tmp_path: Path) -> None:
     monitors = monitors_of(tmp_path)
     poll_on(monitors, "2027-01-01", "2027-01-02")
-    monitors.write(monitors.snapshot())
+    monitors.write(monitors.snapshot(), monitors.horses())
     assert [day.date for day in load_days(tmp_path)["a"]] == ["2027-01-01", "2027-01-02"]
     assert [day.date for day in monitors_of(tmp_path).days("a")] == ["2027-01-01", "2027-01-02"]
+
+
+def test_horses_of_all_stalls_are_known_after_a_restart(tmp_path: Path) -> None:
+    monitors = monitors_of(tmp_path)
+    assert monitors.horses()["stalls"] == {}
+    poll_on(monitors, "2027-01-01")
+    monitors.sink(FRAME, result(subject("person")))
+    monitors.poll("a", ns(1), NIGHT)
+    monitors.write(monitors.snapshot(), horses := monitors.horses())
+    again = StallMonitors({}, 0.3, tmp_path)  # switched off for now
+    assert list(again.horses()["stalls"]) == ["a"]
+    again.reconfigure({"a": STALL})
+    again.write(monitors.snapshot(), again.horses())
+    assert monitors_of(tmp_path).horses() == horses
 
 
 def test_past_days_are_written_only_when_a_day_has_ended(tmp_path: Path) -> None:
     monitors = monitors_of(tmp_path)
     poll_on(monitors, "2027-01-01", "2027-01-02")
-    monitors.write(monitors.snapshot())
+    monitors.write(monitors.snapshot(), monitors.horses())
     (tmp_path / "stalls.json").unlink()
-    monitors.write(monitors.snapshot())
+    monitors.write(monitors.snapshot(), monitors.horses())
     assert not (tmp_path / "stalls.json").exists()
     poll_on(monitors, "2027-01-03")
-    monitors.write(monitors.snapshot())
+    monitors.write(monitors.snapshot(), monitors.horses())
     assert [day.date for day in load_days(tmp_path)["a"]] == ["2027-01-01", "2027-01-02", "2027-01-03"]
 
 
@@ -83,8 +98,7 @@ def test_stall_at_rest_needs_fewer_frames_until_a_person_enters(tmp_path: Path) 
         for name in ("a", "b"):
             monitors.poll(name, ns(1000 + second), NIGHT)
     assert requests == [("a", 2.0)]
-    image = np.zeros((2, 2, 3), np.uint8)
-    monitors.sink(Frame(camera="a", seq=0, captured_ns=ns(1020), image=image), result(subject("person"), t_s=1020))
+    monitors.sink(FRAME, result(subject("person"), t_s=1020))
     monitors.poll("a", ns(1021), NIGHT)
     assert requests == [("a", 2.0), ("a", None)]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from edged.behaviour.horse.features import PoseFeatures
 from edged.behaviour.horse.ground_plane import BodySize, GroundPlane
+from edged.behaviour.horse.horse_memory import MAX_SAMPLES
 from edged.behaviour.horse.thresholds import BodySizes as T
 
 
@@ -37,6 +39,19 @@ class BodySizeEstimator:
         self._last_sample_s = features.t_s
         self.size = self._estimate()
 
+    @property
+    def samples(self) -> tuple[list[float], list[float]]:
+        """Lengths and heights that tell the same size, MAX_SAMPLES at most, for `restore`."""
+        return _thinned(self._lengths), _thinned(self._heights_m)
+
+    def restore(self, lengths: Sequence[float], heights_m: Sequence[float]) -> None:
+        """Go on with the samples of an estimator of the same images and ground."""
+        if self.size.ground is not None and len(heights_m) != len(lengths):
+            return
+        self._lengths.extend(lengths)
+        self._heights_m.extend(heights_m)
+        self.size = self._estimate()
+
     def _estimate(self) -> BodySize:
         if len(self._lengths) < T.min_samples:
             return self.size
@@ -45,3 +60,11 @@ class BodySizeEstimator:
             return replace(self.size, length_px=length)
         height_m = min(float(np.median(self._heights_m)), T.max_height * self.size.ground.camera_height_m)
         return replace(self.size, length_m=length, standing_height_m=height_m)
+
+
+def _thinned(samples: Collection[float]) -> list[float]:
+    """Samples of the same distribution, MAX_SAMPLES at most, in rising order."""
+    if not samples:
+        return []
+    at = np.linspace(0, 1, min(len(samples), MAX_SAMPLES))
+    return [round(float(sample), 4) for sample in np.quantile(list(samples), at)]

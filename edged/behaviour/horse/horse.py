@@ -17,6 +17,7 @@ from edged.behaviour.horse.box_walking import BoxWalkingDetector
 from edged.behaviour.horse.falls import FallDetector
 from edged.behaviour.horse.features import FeatureHistory, FeatureWindow, PoseFeatures, extract_features
 from edged.behaviour.horse.ground_plane import GroundPlane
+from edged.behaviour.horse.horse_memory import HorseMemory
 from edged.behaviour.horse.keypoints import KeypointObservation
 from edged.behaviour.horse.nan_stats import nan_median
 from edged.behaviour.horse.posture import PostureFilter, PostureLabel, check_standing, classify_posture, is_on_back
@@ -65,6 +66,27 @@ class HorseState:
         horse.lying_since_s, horse._was_upright = self.lying_since_s, self._was_upright
         horse._posture_known_s, horse._last_standing_s = self._posture_known_s, self._last_standing_s
         return horse
+
+    @property
+    def memory(self) -> HorseMemory:
+        """For `restore` after a restart."""
+        lengths, heights_m = self.body_size.samples
+        standing_s = None if math.isinf(self._last_standing_s) else self._last_standing_s
+        return {
+            "lying_since_s": self.lying_since_s,
+            "was_upright": self._was_upright,
+            "posture_known_s": self._posture_known_s,
+            "last_standing_s": standing_s,
+            "lengths": lengths,
+            "heights_m": heights_m,
+        }
+
+    def restore(self, memory: HorseMemory) -> None:
+        """Go on lying or standing; a pause of more than `unknown_gap_s` ends it, as that of a camera does."""
+        self.lying_since_s, self._was_upright = memory["lying_since_s"], memory["was_upright"]
+        self._posture_known_s = memory["posture_known_s"]
+        standing_s = memory["last_standing_s"]
+        self._last_standing_s = -math.inf if standing_s is None else standing_s
 
     @property
     def posture(self) -> Posture:

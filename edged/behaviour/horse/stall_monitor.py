@@ -16,6 +16,7 @@ from edged.behaviour.horse.day_log import OBSERVED, DayLog, RollingCounts
 from edged.behaviour.horse.geometry import is_on_floor, wall_distance_px, zone_at
 from edged.behaviour.horse.ground_plane import ground_plane
 from edged.behaviour.horse.horse import HorseState, Increments
+from edged.behaviour.horse.horse_memory import MeasuredWith, StallMemory
 from edged.behaviour.horse.keypoints import HOOVES, NOSE, Box, KeypointObservation
 from edged.behaviour.horse.mare_foal import MareFoalAssigner
 from edged.behaviour.horse.people import PersonPresence
@@ -39,9 +40,17 @@ KEYPOINTS = 17
 
 class StallMonitor:
     def __init__(
-        self, stall: StallConfig, keypoint_threshold: float, day_log: DayLog, rules: Sequence[StallRule] | None = None
+        self,
+        stall: StallConfig,
+        keypoint_threshold: float,
+        day_log: DayLog,
+        rules: Sequence[StallRule] | None = None,
+        saved: StallMemory | None = None,
     ) -> None:
-        """`keypoint_threshold`: least score of a visible keypoint. `rules`: those of rules.toml by default."""
+        """`keypoint_threshold`: least score of a visible keypoint. `rules`: those of rules.toml by default.
+
+        `saved`: what was known before a restart.
+        """
         self.stall = stall
         self.state = StallState()
         self.findings: Mapping[str, Finding] = {}  # by kind
@@ -58,7 +67,11 @@ class StallMonitor:
         self._horse_count = 0
         self._last_result_s = -math.inf
         self._last_rules_s = -math.inf
-        self._lying_since_s: float | None = None
+        self._saved = saved  # until there is an image, whose size tells whether it holds
+        if saved is not None:
+            self._horse.restore(saved["horse"])
+            self._foal.restore(saved["foal"])
+        self._lying_since_s = self._horse.lying_since_s
 
     def process(self, result: FrameResult) -> None:
         """Take in one frame. Horses outside the drawn floor are ignored; the largest one inside is the horse."""
@@ -89,6 +102,22 @@ class StallMonitor:
                 log.warning("stall.floor and floor_m do not fit: %s; the horse is measured without them", exc)
             self._unfit_sizes.add(size_wh)
         self._horse, self._foal = self._horse.resized(ground), self._foal.resized(ground)
+        saved, self._saved = self._saved, None
+        if saved is not None and saved["measured_with"] == self._measured_with(size_wh):
+            for horse, kept in ((self._horse, saved["horse"]), (self._foal, saved["foal"])):
+                horse.body_size.restore(kept["lengths"], kept["heights_m"])
+
+    @property
+    def memory(self) -> StallMemory | None:
+        """What is to be known after a restart; None: nothing is known."""
+        if self._size_wh is None:
+            return self._saved
+        measured_with = self._measured_with(self._size_wh)
+        return {"measured_with": measured_with, "horse": self._horse.memory, "foal": self._foal.memory}
+
+    def _measured_with(self, size_wh: tuple[int, int]) -> MeasuredWith:
+        floor = None if self.stall.floor is None else [(float(x), float(y)) for x, y in self.stall.floor]
+        return {"size_wh": size_wh, "floor": floor, "floor_m": self.stall.floor_m}
 
     def update_horse(self, observation: KeypointObservation) -> None:
         """Take in one observation of the horse."""

@@ -12,8 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from edged.behaviour.horse import horse_memory
 from edged.behaviour.horse.day_log import DayLog, StallDay
 from edged.behaviour.horse.gait import AisleMonitor, GaitDay, parse_gait_days
+from edged.behaviour.horse.horse_memory import StallMemory
 from edged.behaviour.horse.stall_monitor import StallMonitor
 from edged.behaviour.types import Finding, StallState
 from edged.config.tables.stall import StallConfig
@@ -24,6 +26,7 @@ from edged.units import NS_PER_S
 MAX_QUEUED = 256  # results of one camera; a poll every half second leaves far fewer
 TICK_PERIOD_S = 0.9
 PAST_FILE, TODAY_FILE, CONTENT = "stalls.json", "stalls-today.json", "the stalls' days"  # PAST_FILE: once a day
+HORSES_FILE, HORSES_CONTENT = "horses.json", "what is known of the stalls' horses"
 GAIT_FILE, GAIT_CONTENT = "gaits.json", "the aisles' days"
 
 
@@ -45,8 +48,11 @@ class StallMonitors:
         self._past_file = JsonState(state_dir / PAST_FILE, CONTENT)
         self._today_file = JsonState(state_dir / TODAY_FILE, CONTENT)
         self._gait_file = JsonState(state_dir / GAIT_FILE, GAIT_CONTENT)
+        self._horses_file = JsonState(state_dir / HORSES_FILE, HORSES_CONTENT)
         self._written_dates: dict[str, list[str]] = {}  # of PAST_FILE
         self._saved_days = load_days(state_dir)
+        no_horses: dict[str, StallMemory] = {}
+        self._saved_horses = self._horses_file.read(horse_memory.parse, no_horses)
         no_gait: dict[str, GaitDay] = {}
         self._saved_gait = self._gait_file.read(parse_gait_days, no_gait)
         self._queues: dict[str, deque[FrameResult]] = {}
@@ -58,6 +64,7 @@ class StallMonitors:
     def reconfigure(self, stalls: Mapping[str, StallConfig], aisles: Iterable[str] = ()) -> None:
         """Monitor these from now on. A stall whose configuration has changed starts anew, with the days it had."""
         self._saved_days |= {name: list(monitor.day_log.days) for name, monitor in self._monitors.items()}
+        self._saved_horses |= self._known_horses()
         self._monitors = {name: self._monitor(name, stall) for name, stall in stalls.items()}
         self._aisles = {name: self._aisles.get(name) or self._new_aisle(name) for name in aisles}
         for name in self._idle_rates_hz.keys() - self._monitors.keys():
@@ -69,8 +76,10 @@ class StallMonitors:
         before = self._monitors.get(name)
         if before is not None and before.stall == stall:
             return before
-        day_log = DayLog(self._saved_days.get(name, [])) if before is None else before.day_log
-        return StallMonitor(stall, self._keypoint_threshold, day_log)
+        if before is not None:
+            return StallMonitor(stall, self._keypoint_threshold, before.day_log)
+        day_log = DayLog(self._saved_days.get(name, []))
+        return StallMonitor(stall, self._keypoint_threshold, day_log, saved=self._saved_horses.pop(name, None))
 
     def _new_aisle(self, name: str) -> AisleMonitor:
         return AisleMonitor(self._keypoint_threshold, self._saved_gait.get(name), self._save_gait)
@@ -148,10 +157,18 @@ class StallMonitors:
         days = {**self._saved_days, **{name: list(monitor.day_log.days) for name, monitor in self._monitors.items()}}
         return {name: [day.to_json() for day in kept] for name, kept in days.items()}
 
-    def write(self, days: Mapping[str, list[dict[str, Any]]]) -> None:
+    def horses(self) -> dict[str, Any]:
+        """What is known of the horses, for `write`."""
+        return horse_memory.document({**self._saved_horses, **self._known_horses()})
+
+    def _known_horses(self) -> dict[str, StallMemory]:
+        return {name: memory for name, monitor in self._monitors.items() if (memory := monitor.memory) is not None}
+
+    def write(self, days: Mapping[str, list[dict[str, Any]]], horses: Mapping[str, Any]) -> None:
         """Write the state files: past days only when a day has ended, which spares a memory card."""
         if not days:
             return
+        self._horses_file.write(horses)
         past_dates = {name: [day["date"] for day in kept[:-1]] for name, kept in days.items()}
         if past_dates != self._written_dates:
             self._past_file.write({name: kept[:-1] for name, kept in days.items()})
