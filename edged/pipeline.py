@@ -36,9 +36,9 @@ from edged.inference.backend import PoseBackend
 from edged.inference.params import camera_params, shown_thresholds
 from edged.inference.select import clip_region
 from edged.tracking.adaptive import AdaptiveMode
-from edged.tracking.fixed import StaticRegionTracker
 from edged.tracking.motion import box_from_keypoints
 from edged.tracking.one_euro import OneEuroFilter, Pose3dFilter
+from edged.tracking.static_region import StaticRegionTracker
 from edged.tracking.subject_score import refuted, subject_scores
 from edged.tracking.tracker import NO_ID, Tracker
 from engines.card import Detect, Pose

@@ -1,4 +1,4 @@
-"""Conversion factors, the only place they are written.
+"""Conversion factors, the only place they are written; and how counts and scores are put into words.
 
 Inside, time is monotonic nanoseconds; wall time is added once, where a message leaves the daemon.
 """
