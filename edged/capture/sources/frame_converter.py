@@ -16,10 +16,10 @@ import numpy as np
 from av.sidedata.sidedata import Type as SideData
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
+from edged.capture.sources.rotation import rotated
 from edged.errors import CameraLost
 from edged.frame import U8
 
-CV2_ROTATION = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 SIDE_LIMITS_PX = (16, 16384)  # of an image that is accepted as a camera's
 MAX_PIXELS = 8192 * 8192
 NEARLY_SQUARE = Fraction(1, 50)  # a pixel's sides that differ by less are rounding of the display size
@@ -55,11 +55,8 @@ class FrameConverter:
         image = rows[:height, : 3 * width].reshape(height, width, 3)
         if orientation.mirrored:
             image = np.asarray(cv2.flip(image, 1), np.uint8)
-        rotation = CV2_ROTATION.get(orientation.turn)
-        if rotation is not None:
-            upright_hw = (height, width) if rotation == cv2.ROTATE_180 else (width, height)
-            fits = out is not None and out.shape == (*upright_hw, 3)
-            return np.asarray(cv2.rotate(image, rotation, out if fits else None), np.uint8)
+        if orientation.turn:
+            return rotated(image, orientation.turn, out)
         if out is not None and out.shape == image.shape:
             np.copyto(out, image)
             return out

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, cast
+from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edged.capture.camera import Camera, CapturedImage, Stream, StreamFacts
+from edged.capture.sources.rotation import rotated
 from edged.frame import U8
 
 Masks = tuple[tuple[tuple[float, float], ...], ...]
-
-CV2_ROTATION = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
 class RotateMaskCamera:
@@ -26,21 +25,21 @@ class RotateMaskCamera:
         self._polygons = [np.round(np.array(polygon)).astype(np.int32) for polygon in masks]
 
     def open(self) -> Stream:
-        return RotateMaskStream(self.camera.open(), CV2_ROTATION.get(self.rotate_deg), self._polygons)
+        return RotateMaskStream(self.camera.open(), self.rotate_deg, self._polygons)
 
 
 class RotateMaskStream:
-    def __init__(self, stream: Stream, rotation: int | None, polygons: list[NDArray[np.int32]]) -> None:
+    def __init__(self, stream: Stream, rotate_deg: int, polygons: list[NDArray[np.int32]]) -> None:
         self._stream = stream
-        self._rotation = rotation
+        self._rotate_deg = rotate_deg
         self._polygons = polygons
         self._unrotated: U8 | None = None  # buffer for the image before rotation; None without rotation
 
     def read(self, out: U8 | None) -> CapturedImage:
-        captured = self._stream.read(out if self._rotation is None else self._unrotated)
+        captured = self._stream.read(self._unrotated if self._rotate_deg else out)
         if captured.image.size == 0:
             return captured
-        image = captured.image if self._rotation is None else self._rotate_image(captured.image, self._rotation, out)
+        image = self._rotate_image(captured.image, out) if self._rotate_deg else captured.image
         if self._polygons:
             if image is captured.image and image is not out:
                 image = image.copy()  # it belongs to the camera
@@ -54,10 +53,7 @@ class RotateMaskStream:
     def facts(self) -> StreamFacts | None:
         return getattr(self._stream, "facts", None)
 
-    def _rotate_image(self, image: U8, rotation: int, out: U8 | None) -> U8:
+    def _rotate_image(self, image: U8, out: U8 | None) -> U8:
         if self._unrotated is None or self._unrotated.shape != image.shape:
             self._unrotated = np.empty_like(image)
-        height, width = image.shape[:2]
-        upright_hw = (height, width) if rotation == cv2.ROTATE_180 else (width, height)
-        fits = out is not None and out.shape[:2] == upright_hw
-        return cast(U8, cv2.rotate(image, rotation, out if fits else None))
+        return rotated(image, self._rotate_deg, out)
