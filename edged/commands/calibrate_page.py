@@ -94,9 +94,8 @@ class Page:
         return [body]
 
     def _respond(self, environ: Mapping[str, Any]) -> Response:
-        _, token, *rest = str(environ["PATH_INFO"]).split("/")
-        path = "/".join(rest)
-        if not rest or not secrets.compare_digest(token.encode(), self.token.encode()):
+        token, slash, path = str(environ["PATH_INFO"]).removeprefix("/").partition("/")
+        if not slash or not secrets.compare_digest(token.encode(), self.token.encode()):
             return "404 Not Found", "text/plain", b"no page here; open the address that edged calibrate printed\n"
         if environ["REQUEST_METHOD"] == "POST" and path == "drawing":
             return self._answer(environ)
@@ -112,7 +111,7 @@ class Page:
     def _answer(self, environ: Mapping[str, Any]) -> Response:
         try:
             body = _read_body(environ)
-        except (ValueError, RecursionError):
+        except (OSError, ValueError, RecursionError):  # OSError: it has not come in time
             return "400 Bad Request", "text/plain", b"want a drawing as JSON\n"
         save = body.pop("save", False) is True
         try:
@@ -150,7 +149,7 @@ def _found(problems: list[str]) -> Values:
 
 
 def _read_body(environ: Mapping[str, Any]) -> Values:
-    """The JSON object of a request's body. Raises ValueError, RecursionError."""
+    """The JSON object of a request's body. Raises OSError, ValueError, RecursionError."""
     length = int(environ.get("CONTENT_LENGTH") or 0)
     if not 0 < length <= MAX_BODY:
         raise ValueError("size of the body")

@@ -78,12 +78,14 @@ def remove_on_error(part: Path) -> Iterator[None]:
 
 
 def copy(source: Path, part: Path, max_bytes: int) -> None:
-    """Raises `StoreError`, and `SourceError` for more bytes than that."""
+    """Raises `StoreError`, and `SourceError` for more bytes than that, also of a file that grows meanwhile."""
     with translate_os_errors(source), source.open("rb") as original:
         check_size(str(source), source.stat().st_size, max_bytes)
         check_free_space(part.parent, source.stat().st_size)
         with translate_os_errors(part), open_new(part) as out:
-            shutil.copyfileobj(original, out)
+            while chunk := original.read(CHUNK_BYTES):
+                out.write(chunk)
+                check_size(str(source), out.tell(), max_bytes)
 
 
 def no_links(path: str, flags: int) -> int:

@@ -16,6 +16,7 @@ import pytest
 from engines.card import Card
 from engines.catalogue import load
 from engines.errors import CardError, EngineError, Missing, SourceError, StoreError, WrongHash
+from engines.store import disk
 from engines.store.disk import copy
 from engines.store.model_store import ModelStore
 
@@ -279,6 +280,14 @@ def test_no_import_replaces_a_pin(store: ModelStore, away: Path) -> None:
     pinned = served(away, TWO, sha256=digest(ONE))
     with pytest.raises(WrongHash, match="pins"):
         store.import_(pinned, away / "model.onnx", replace=True)
+
+
+def test_file_that_grows_while_it_is_copied_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    growing = tmp_path / "growing"
+    growing.write_bytes(b"x")
+    monkeypatch.setattr(disk, "check_free_space", lambda *_: growing.write_bytes(bytes(3000)))
+    with pytest.raises(SourceError, match="at most"):
+        copy(growing, tmp_path / "copied", 2000)
 
 
 def test_import_of_a_missing_file_is_named(store: ModelStore, tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ import json
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -64,7 +66,7 @@ def answer(page: Page, drawn: dict[str, Any], *, save: bool = False) -> dict[str
     return result
 
 
-@pytest.mark.parametrize("path", ["/", "/calibrate.js", "/image.jpg", "/wrong/", "/wrong/image.jpg", "/é/"])
+@pytest.mark.parametrize("path", ["/", "/calibrate.js", "/image.jpg", "/wrong/", "/wrong/image.jpg", "/é/", "*", ""])
 def test_without_the_token_nothing_is_shown(path: str) -> None:
     assert request(page_for(), path)[0] == 404
 
@@ -145,6 +147,15 @@ def test_faulty_drawing_is_named_and_not_saved(drawn: dict[str, Any], tmp_path: 
 def test_body_that_is_no_drawing_is_refused(body: bytes) -> None:
     page = page_for()
     assert request(page, f"/{page.token}/drawing", body)[0] == 400
+
+
+def test_body_that_never_comes_is_refused() -> None:
+    page = page_for()
+    environ = {"PATH_INFO": f"/{page.token}/drawing", "REQUEST_METHOD": "POST", "CONTENT_LENGTH": "9"}
+    silent = SimpleNamespace(read=Mock(side_effect=TimeoutError))
+    status = Mock()
+    page({**environ, "wsgi.input": silent}, status)
+    assert status.call_args.args[0] == "400 Bad Request"
 
 
 def test_saved_drawing_is_in_the_file_and_replaces_none(tmp_path: Path) -> None:
