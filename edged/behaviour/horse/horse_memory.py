@@ -67,7 +67,7 @@ def parse(saved: Any) -> dict[str, StallMemory]:
     """The stalls of a state file. Raises ValueError for what is none."""
     checked = _DOCUMENT.validate_python(saved)
     stalls = checked["stalls"]
-    if checked["boot_id"] != _boot_id():
+    if not (boot_id := _boot_id()) or checked["boot_id"] != boot_id:
         for stall in stalls.values():
             stall["horse"], stall["foal"] = _without_times(stall["horse"]), _without_times(stall["foal"])
     return stalls
@@ -78,6 +78,7 @@ def _without_times(horse: HorseMemory) -> HorseMemory:
 
 
 def _boot_id() -> str:
+    """Empty where the kernel does not tell it: it may be any boot then."""
     try:
         return BOOT_ID.read_text().strip()
     except OSError:
