@@ -149,12 +149,17 @@ class SceneMonitor:
         """Take in every camera's reading and publish what is due; the cameras that failed, and why."""
         with self._lock:
             failures = self._poll_cameras(now_ns)
-        self._alert_store.confirm(now_ns, lambda: not self._bus.stats["stored"]["unwritten"])
-        if self._day_closed or now_ns - self._last_save_ns >= SAVE_PERIOD_NS:
+        self._alert_store.confirm(now_ns, self._is_stored)
+        due = self._day_closed or now_ns - self._last_save_ns >= SAVE_PERIOD_NS
+        if due and (not self._day_closed or self._is_stored()):  # a day that is saved as closed is not told again
             self._day_closed = False
             self._last_save_ns = now_ns
             self.save()
         return failures
+
+    def _is_stored(self) -> bool:
+        """Whether all messages that must survive are on the disk."""
+        return not self._bus.stats["stored"]["unwritten"]
 
     def _poll_cameras(self, now_ns: int) -> dict[str, str]:
         if (date := self._date(now_ns)) != self._zone_date:

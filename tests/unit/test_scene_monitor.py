@@ -186,6 +186,28 @@ def test_day_in_which_a_camera_was_switched_off_is_closed_when_it_is_on_again(
     assert day["presence_minutes"]["horse"] == pytest.approx(2, abs=0.1)
 
 
+def test_day_is_saved_as_closed_once_its_message_is_on_the_disk(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before, the daemon closes it again."""
+
+    def closed() -> list[str]:
+        closed_dates: list[str] = json.loads((tmp_path / "state" / "days.json").read_text())["stall"]["closed"]
+        return closed_dates
+
+    stage.show(65, "horse")
+    date = stage.monitor._date(stage.now_ns)
+    tomorrow = (datetime.fromisoformat(date) + timedelta(days=1)).date().isoformat()
+    monkeypatch.setattr(stage.monitor, "_date", lambda now_ns: tomorrow)
+    stage.bus.unwritten = 1
+    stage.show(70, "horse")
+    assert stage.published("daily")[-1]["closed"]
+    assert closed() == []
+    stage.bus.unwritten = 0
+    stage.show(0.5, "horse")
+    assert closed() == [date]
+
+
 def test_day_of_a_camera_that_is_off_is_closed_at_midnight_and_once(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
