@@ -371,9 +371,9 @@ class MqttBus:
     def _take_next(self, error: Exception) -> None:
         """Try the other MQTT version next, else the next node; one error of a kind is logged until it is over."""
         if self._negotiator.try_next(error):
-            log.debug("%s; trying MQTT %s", error, self._negotiator.current)
+            log.debug("%s; trying MQTT %s", str(error), self._negotiator.current)
             return
         self._nodes.advance()
         if self._logged_error is not type(error):
             self._logged_error = type(error)
-            log.warning("%s; publishing waits, everything else goes on", error)
+            log.warning("%s; publishing waits, everything else goes on", str(error))  # a record keeps no socket
