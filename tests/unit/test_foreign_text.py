@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edged.commands.fleet_view import message_line
-from edged.foreign_text import printable
+from edged.foreign_text import MAX_TOPIC_BYTES, MAX_TOPIC_LEVELS, printable, topic_fault
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,16 @@ def test_printable_text_is_bounded() -> None:
 def test_line_of_a_foreign_message_has_no_control_characters() -> None:
     line = message_line("edged/box/cam/a\x07/status", {"state": "lost", "reason": "no\x1b[31m route"})
     assert line == r"edged/box/cam/a\x07/status  state=lost reason=no\x1b[31m route"
+
+
+@pytest.mark.parametrize(
+    ("longest", "word"),
+    [
+        ("a" * MAX_TOPIC_BYTES, "bytes"),
+        ("é" * (MAX_TOPIC_BYTES // 2), "bytes"),
+        ("/".join("a" * MAX_TOPIC_LEVELS), "levels"),
+    ],
+)
+def test_topic_is_bounded_in_bytes_and_levels(longest: str, word: str) -> None:
+    assert topic_fault(longest) is None
+    assert word in str(topic_fault(f"{longest}/a"))

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from edged.capture.sources.rtsp_describe import Address
+from edged.config.load import load
+from edged.config.schema import NAME, all_keys
 from edged.config.tables.camera import CameraConfig
+from edged.config.toml_text import dotted
+from edged.errors import ConfigError
 from edged.runtime.log import RecentLines
 from edged.secret_address import SecretAddress, redact
 
@@ -72,3 +76,16 @@ def test_text_of_a_camera_is_without_what_it_repeats_of_the_request() -> None:
     answer = f"no stream live/{SECRET} for token abcdef, {address.url}, password p@ssword"
     text = address.without_secrets(answer)
     assert not any(secret in text for secret in (SECRET, "abcdef", "p@ssword"))
+
+
+@pytest.mark.parametrize("shape", ['"{}"', '["{}"]'], ids=["text", "list"])
+def test_login_in_any_key_is_not_told_by_what_refuses_it(shape: str, tmp_path: Path) -> None:
+    file = tmp_path / "edged.toml"
+    value = shape.format("https://user:s3cr3t@host/s3cr3t?token=s3cr3t")
+    tables = {key[:count] for key in all_keys() for count in range(len(key))}
+    keys = [dotted(tuple("camera" if part == NAME else part for part in key)) for key in all_keys() if key not in tables]
+    file.write_text("".join(f"{key} = {value}\n" for key in keys))
+    with pytest.raises(ConfigError) as raised:
+        load(file, env={})
+    assert "s3cr3t" not in str(raised.value)
+    assert str(raised.value).count("\n") > 100
