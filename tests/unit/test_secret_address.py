@@ -83,7 +83,8 @@ def test_login_in_any_key_is_not_told_by_what_refuses_it(shape: str, tmp_path: P
     file = tmp_path / "edged.toml"
     value = shape.format("https://user:s3cr3t@host/s3cr3t?token=s3cr3t")
     tables = {key[:count] for key in all_keys() for count in range(len(key))}
-    keys = [dotted(tuple("camera" if part == NAME else part for part in key)) for key in all_keys() if key not in tables]
+    leaves = [key for key in all_keys() if key not in tables]
+    keys = [dotted(tuple("camera" if part == NAME else part for part in key)) for key in leaves]
     file.write_text("".join(f"{key} = {value}\n" for key in keys))
     with pytest.raises(ConfigError) as raised:
         load(file, env={})
