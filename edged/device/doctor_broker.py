@@ -24,7 +24,7 @@ from edged.units import BYTES_PER_KB
 # Bytes that a message may have; measured on messages of a box with two stalls, and rounded up.
 SIZES = {topics.HEALTH: 2000, topics.POSES: 2000, topics.STATE: 700, topics.DAILY: 2500, topics.ALERT: 600}
 HEALTH_BYTES_PER_CAMERA = 900  # the same, by camera
-OF_DEVICE = (topics.STATUS, topics.INFO, topics.HEALTH)
+OF_DEVICE = (topics.STATUS, topics.INFO, topics.HEALTH, topics.SWITCHES)
 OF_CAMERA = (topics.CAMERA_STATUS, topics.POSES, topics.STATE, topics.ALERT, topics.DAILY)
 RAISE_LIMIT = "raise the broker's limit of message size (mosquitto: max_packet_size, message_size_limit)"
 CURES = {  # by the code of an error
@@ -84,8 +84,10 @@ def _report(config: Config, device: str, discovery: DiscoveryDevice | None, *, r
 def trials(config: Config, device: str, discovery: DiscoveryDevice | None) -> list[TopicCheck]:
     """One message for every topic that the daemon uses, as large as the largest there."""
     root, cameras = f"{config.mqtt.base_topic}/{device}/", config.enabled_cameras
-    found = [TopicCheck(root + spec.path, spec, SIZES.get(spec, 0)) for spec in OF_DEVICE]
-    found[-1].min_bytes += HEALTH_BYTES_PER_CAMERA * len(cameras)
+    specs = [*OF_DEVICE, *([topics.REPORTED] if config.fleet.group is not None else [])]
+    found = [TopicCheck(root + spec.path, spec, SIZES.get(spec, 0)) for spec in specs]
+    health = found[OF_DEVICE.index(topics.HEALTH)]
+    health.min_bytes += HEALTH_BYTES_PER_CAMERA * len(cameras)
     for camera in cameras:
         specs = [*OF_CAMERA, *_with_pictures(config)]
         found += [
@@ -98,7 +100,7 @@ def trials(config: Config, device: str, discovery: DiscoveryDevice | None) -> li
     ]
     if discovery is not None:  # Home Assistant ignores an empty message of a device that it does not know
         found.append(TopicCheck(f"{discovery.prefix}/device/{device}/{device}_doctor/config", NOTHING))
-        found[2].min_bytes = max(found[2].min_bytes, *(len(encode(body)) for body in discovery.payloads().values()))
+        health.min_bytes = max(health.min_bytes, *(len(encode(body)) for body in discovery.payloads().values()))
     return found
 
 
@@ -169,7 +171,7 @@ def _line(trial: TopicCheck, outcome: Outcome) -> str:
 
 
 def _with_pictures(config: Config) -> list[TopicSpec]:
-    wanted = {"snapshot": topics.SNAPSHOT, "day": topics.DAY}
+    wanted = {"snapshot": topics.SNAPSHOT, "day": topics.DAY, "evidence": topics.ALERT_CLIP}
     stills = [topics.ALERT_STILL] if config.evidence.enabled else []
     return [*(spec for verb, spec in wanted.items() if verb in config.commands.allow), *stills]
 

@@ -14,9 +14,10 @@ from edged.config.tables.mqtt import MqttConfig, TlsConfig
 from edged.config.tree import Config
 from edged.device import doctor_broker
 from edged.device.check_result import CheckResult
-from edged.device.doctor_broker import broker_results
+from edged.device.doctor_broker import broker_results, trials
 from edged.device.info import discovery_device
 from edged.errors import BrokerLost
+from edged.messages import topics
 from edged.messages.build import encode
 from edged.mqtt.broker_check import BrokerReport, TopicCheck, check_broker
 from tests.support.certs import sign
@@ -46,6 +47,19 @@ def doctor(folder: Path, mqtt: MqttConfig, *, homeassistant: bool = True) -> dic
     )
     discovery = discovery_device(config, "box", {"a": ("horse",), "gone": ("horse",)}) if homeassistant else None
     return {result.check: result for result in broker_results(config, discovery)}
+
+
+def test_every_kind_of_message_is_tried() -> None:
+    config = Config.model_validate(
+        {
+            "cameras": {"a": {"source": "0"}},
+            "commands": {"allow": ["snapshot", "day", "evidence"]},
+            "evidence": {"enabled": True},
+            "fleet": {"group": "barns"},
+        }
+    )
+    tried = {check.spec for check in trials(config, "box", None)}
+    assert tried == {*topics.TOPIC_SPECS} - {topics.COMMAND}, "commands come from others"
 
 
 @pytest.mark.parametrize("protocol", ["auto", "5", "3.1.1"])
