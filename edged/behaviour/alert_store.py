@@ -15,10 +15,10 @@ from typing import Any
 
 from edged.behaviour.alert_rules import RULES, AlertEvidence, AlertRule
 from edged.behaviour.alerts import Alert
+from edged.runtime.boot import boot_id
 from edged.runtime.json_state import JsonState
 from edged.units import NS_PER_MS
 
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 TIMES = ("since_ns", "snoozed_until_ns", "published_ns")
 
 Utc = Callable[[int], int]  # CLOCK_MONOTONIC in ns to UTC in ms
@@ -27,10 +27,10 @@ Utc = Callable[[int], int]  # CLOCK_MONOTONIC in ns to UTC in ms
 class AlertStore:
     """One file. Thread: any."""
 
-    def __init__(self, path: Path, utc_ms: Utc, boot_id: str | None = None) -> None:
+    def __init__(self, path: Path, utc_ms: Utc, this_boot: str | None = None) -> None:
         self._file = JsonState(path, "open alerts")
         self._utc_ms = utc_ms
-        self._boot_id = _boot_id() if boot_id is None else boot_id
+        self._boot_id = boot_id() if this_boot is None else this_boot
         self._lock = threading.Lock()
         self._entries: dict[str, dict[str, Any]] = {}  # by alert id
 
@@ -120,10 +120,3 @@ def _parse(saved: dict[str, Any]) -> dict[str, Any]:
         if any(message["camera"] != entry["camera"] for message in entry["messages"]):
             raise ValueError(f"messages of {entry['id']}")
     return saved
-
-
-def _boot_id() -> str:
-    try:
-        return BOOT_ID.read_text().strip()
-    except OSError:
-        return ""

@@ -1,6 +1,6 @@
 """Commands from the broker: each validated, executed if it is allowed, and replied to, one after the other.
 
-Upstream the bus, whose thread only queues them. Downstream one handler per verb, and the bus for the replies.
+Upstream: the bus, whose thread only queues them. Downstream: one handler per verb, and the bus for the replies.
 Thread: its own, so that a flood of commands delays only commands.
 """
 

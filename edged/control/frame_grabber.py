@@ -1,6 +1,6 @@
 """The next published frame of a camera, copied for a command; people are blurred where they are not to be shown.
 
-Upstream the loop, after the publisher. Downstream the command `snapshot`, on its own thread.
+Upstream: the loop, after the publisher. Downstream: the command `snapshot`, on its own thread.
 """
 
 from __future__ import annotations

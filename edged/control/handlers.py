@@ -1,6 +1,6 @@
 """What each command does: a handler returns the data of its reply, or raises CommandRejected.
 
-Upstream the dispatcher, on its thread. Downstream the parts of the daemon, by methods that any thread may call.
+Upstream: the dispatcher, on its thread. Downstream: the parts of the daemon, by methods that any thread may call.
 """
 
 from __future__ import annotations

@@ -20,7 +20,6 @@ RESCAN_NS = ns(60)  # some files appear late
 MIN_VALID_C = -100  # a zone that is switched off shows less
 GPU_NODES = ("gv11b", "ga10b", "gpu")  # device tree names of Tegra's GPUs
 RESET_REASON_GLOBS = ("sys/devices/platform/*.pmc/reset_reason", "sys/devices/platform/bus@0/*.pmc/reset_reason")
-RELEASE = re.compile(r"# R(\d+) \(release\), REVISION: ([\d.]+)")
 PERCENT_PER_DUTY = 100 / 255  # of hwmon's pwm. Source: the kernel's hwmon/sysfs-interface
 
 
@@ -126,11 +125,6 @@ class SysfsSensors:
             if found := re.search(r"some avg10=([\d.]+)", _text(self._root / "proc/pressure" / kind) or ""):
                 waits[kind] = float(found.group(1))
         return waits or None
-
-    def l4t(self) -> str | None:
-        """Release of NVIDIA's Linux for Tegra, such as 36.4.3."""
-        found = RELEASE.search(_text(self._root / "etc/nv_tegra_release") or "")
-        return f"{found.group(1)}.{found.group(2)}" if found else None
 
     def _new_overcurrent_events(self) -> int:
         now = sum(round(_number(counter) or 0) for counter in self._paths.overcurrent)

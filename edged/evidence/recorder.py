@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from tempfile import TemporaryDirectory
 from time import monotonic_ns
@@ -212,7 +213,7 @@ class EvidenceRecorder:
             log.warning("camera %s: no clip of its alert is kept: %s", clip.alert.camera, exc)
         self._store.prune()
 
-    def _encode(self, clip: _Clip, path: Any) -> None:
+    def _encode(self, clip: _Clip, path: Path) -> None:
         first = decode_jpeg(clip.shots[0].jpeg)
         with VideoWriter(path, self._config.rate_hz, (first.shape[1], first.shape[0])) as video:
             for shot in clip.shots:

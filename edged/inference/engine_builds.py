@@ -88,10 +88,6 @@ class EngineBuildService:
         """True when there is nothing left to build and the thread has ended."""
         return self._thread.join(timeout_s)
 
-    @property
-    def is_busy(self) -> bool:
-        return any(status.phase in ("waiting", "preparing", "building") for status in self.statuses.values())
-
     def _step(self) -> float | None:
         """One engine. Raises what the thread's supervisor is to log; the next step goes on with the next engine."""
         if not self._pending:

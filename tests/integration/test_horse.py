@@ -23,6 +23,7 @@ from edged.behaviour.horse.horse_memory import StallMemory
 from edged.behaviour.horse.keypoints import KeypointObservation
 from edged.behaviour.horse.stall_monitor import StallMonitor
 from edged.config.tables.stall import StallConfig
+from edged.runtime import boot
 from engines.card.schema import SCHEMAS
 from tools.barn.life import FALLS, Act, DayBuilder, on_circle
 from tools.barn.tracks import View, observations
@@ -134,7 +135,7 @@ def test_horse_lies_on_and_keeps_its_size_over_a_restart(tmp_path: Path, monkeyp
     other = stall_monitor(days, saved, (99, 99)).memory
     assert other is not None
     assert (other["horse"]["lengths"], other["horse"]["was_upright"]) == ([], False)
-    monkeypatch.setattr(horse_memory, "BOOT_ID", tmp_path)
+    monkeypatch.setattr(boot, "BOOT_ID", tmp_path)
     for kept in (json.loads(text), horse_memory.document({"a": first.memory})):  # of another boot, and of any
         rebooted = horse_memory.parse(kept)["a"]["horse"]
         assert (rebooted["lying_since_s"], rebooted["lengths"]) == (None, saved["horse"]["lengths"])

@@ -155,9 +155,7 @@ def test_build_without_memory_offers_no_engine_and_keeps_reason(tmp_path: Path) 
         workspace_mb=512,
     )
     service.start(lambda job, plan: ready.append(job))
-    deadline_s = time.monotonic() + LIMIT_S
-    while service.is_busy and time.monotonic() < deadline_s:
-        time.sleep(0.1)
+    assert service.join(LIMIT_S)
     service.close()
     assert (service.statuses[name].phase, ready) == ("failed", [])
     assert "ran out of memory" in service.statuses[name].reason

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from edged.behaviour import alert_store, monitor
+from edged.behaviour import monitor
 from edged.behaviour.alert_rules import CAMERA_RULES
 from edged.behaviour.alert_store import AlertStore
 from edged.behaviour.alerts import Alert
+from edged.runtime import boot
 from edged.runtime.json_state import JsonState
 from edged.units import NS_PER_MS, ns
 from tests.support.scene import Stage, status
@@ -154,7 +155,7 @@ def test_alert_of_an_unknown_kind_is_closed_at_the_start(lives: Lives, tmp_path:
 
 
 def test_store_that_knows_no_boot_still_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alert_store, "BOOT_ID", tmp_path / "none")
+    monkeypatch.setattr(boot, "BOOT_ID", tmp_path / "none")
     store = AlertStore(tmp_path / "alerts.json", lambda at_ns: at_ns // NS_PER_MS)
     store.put(LOST, {"camera": "stall"}, lambda: None)
     assert store.load(HOUR_NS)[0] == [LOST]

@@ -96,14 +96,14 @@ def test_gpu_is_found_by_its_device_tree_name(orin: SysfsSensors) -> None:
 
 def test_other_figures_of_a_jetson_are_read(orin: SysfsSensors) -> None:
     assert (orin.fan_percent(), orin.power_mode(), orin.gpu_memory_mb()) == (20.0, "2", 412)
-    assert (orin.boot_reason(), orin.l4t()) == ("WATCHDOG", "36.4.3")
+    assert orin.boot_reason() == "WATCHDOG"
     assert orin.pressure_percent() == {"cpu": 12.5, "memory": 0.0}
 
 
 def test_thor_has_a_clock_and_no_load(tmp_path: Path) -> None:
     board = SysfsSensors(tree(tmp_path, THOR))
     board.rescan()
-    assert (board.gpu(), board.l4t()) == ({"load_percent": None, "mhz": 1575}, "38.4.0")
+    assert board.gpu() == {"load_percent": None, "mhz": 1575}
 
 
 def test_late_gpu_is_found_by_the_next_rescan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +122,7 @@ def test_missing_figure_is_none_not_zero(tmp_path: Path) -> None:
     board = SysfsSensors(tmp_path)
     board.rescan()
     assert (board.gpu(), board.throttling(), board.fan_percent(), board.power_mode()) == (None, None, None, None)
-    assert (board.gpu_memory_mb(), board.boot_reason(), board.pressure_percent(), board.l4t()) == (None,) * 4
+    assert (board.gpu_memory_mb(), board.boot_reason(), board.pressure_percent()) == (None,) * 3
     assert (board.temperatures_c(), board.power_w()) == ({}, {})
 
 

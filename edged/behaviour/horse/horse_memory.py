@@ -7,15 +7,14 @@ which another boot begins anew: of that the sizes alone are kept.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from edged.behaviour.local_day import Amount
+from edged.runtime.boot import boot_id
 
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 MAX_SAMPLES = 60  # of a body size that are kept: their distribution decides, not their order
 
 
@@ -60,14 +59,14 @@ _DOCUMENT = TypeAdapter(_Document)
 
 def document(stalls: Mapping[str, StallMemory]) -> dict[str, Any]:
     """The state file of these stalls."""
-    return {"boot_id": _boot_id(), "stalls": dict(stalls)}
+    return {"boot_id": boot_id(), "stalls": dict(stalls)}
 
 
 def parse(saved: Any) -> dict[str, StallMemory]:
     """The stalls of a state file. Raises ValueError for what is none."""
     checked = _DOCUMENT.validate_python(saved)
     stalls = checked["stalls"]
-    if not (boot_id := _boot_id()) or checked["boot_id"] != boot_id:
+    if not (this_boot := boot_id()) or checked["boot_id"] != this_boot:
         for stall in stalls.values():
             stall["horse"], stall["foal"] = _without_times(stall["horse"]), _without_times(stall["foal"])
     return stalls
@@ -75,11 +74,3 @@ def parse(saved: Any) -> dict[str, StallMemory]:
 
 def _without_times(horse: HorseMemory) -> HorseMemory:
     return {**horse, "lying_since_s": None, "was_upright": None, "posture_known_s": 0.0, "last_standing_s": None}
-
-
-def _boot_id() -> str:
-    """Empty where the kernel does not tell it: it may be any boot then."""
-    try:
-        return BOOT_ID.read_text().strip()
-    except OSError:
-        return ""
