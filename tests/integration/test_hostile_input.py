@@ -15,12 +15,15 @@ import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from edged.capture.sources.rtsp import RtspCamera
 from edged.capture.sources.rtsp_describe import Address, describe, media
+from edged.capture.sources.rtsp_login import Login
+from edged.capture.sources.rtsp_relay import LoginFilter, MessageSplitter
 from edged.commands.fleet_view import message_line
 from edged.config.load import load
 from edged.config.tables.camera import CameraConfig
@@ -239,6 +242,40 @@ def test_answers_of_cameras_end_in_a_short_reason(hostile_camera: Address) -> No
             for name, encoding in media(reply.body):
                 assert_shown(name + encoding, 90)
     assert described > 0
+
+
+DESCRIPTION = b"m=video 0 RTP/AVP 96\r\na=rtpmap:96 H265/90000\r\n"
+
+
+def stream(rng: random.Random) -> bytes:
+    """A description of H.265, and packets whose numbers, lengths and headers may be any; or what is none of it."""
+    data = b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Length: %d\r\n\r\n" % len(DESCRIPTION) + DESCRIPTION
+    number = 0
+    for _ in range(rng.randrange(40)):
+        number = rng.choice([number + 1, number + 1, number, rng.randrange(65536)]) % 65536
+        head = bytes([128 | rng.choice([0, 16, 15]), 96 | rng.choice([0, 128])]) + number.to_bytes(2, "big") + bytes(8)
+        packet = head + bytes([rng.choice([49, 50, 1]) << 1]) + rng.randbytes(rng.randrange(30))
+        length = rng.choice([len(packet)] * 4 + [0, 65535, rng.randrange(70)])
+        data += b"$" + rng.randbytes(1) + length.to_bytes(2, "big") + packet
+    return rng.choice([data, mutated(rng, data), answers(rng) + data])
+
+
+def test_bytes_of_a_camera_pass_the_relay_or_end_it_and_stay_few() -> None:
+    rng, passed = random.Random(7), 0
+    for _ in SEEDS:
+        relay, splitter = LoginFilter(Login("u", SECRET), "rtsp://viewer/token", "rtsp://camera"), MessageSplitter()
+        relay.from_viewer(b"DESCRIBE rtsp://viewer/token/live RTSP/1.0\r\nCSeq: 1\r\n\r\n")
+        data, sent = stream(rng), 0
+        cuts = sorted({0, len(data), *(rng.randrange(len(data) + 1) for _ in range(5))})
+        with suppress(ValueError):
+            for begin, end in pairwise(cuts):
+                for viewed, asked in map(relay.from_camera, splitter.push(data[begin:end])):
+                    assert SECRET.encode() not in viewed
+                    assert len(asked) < 2 * MAX_TEXT
+                    sent += len(viewed)
+            passed += 1
+        assert sent < 7 * len(data) + 100  # two marks before the smallest packet
+    assert passed > COUNT // 2
 
 
 def test_camera_that_sends_a_byte_now_and_then_is_left_at_the_deadline() -> None:
