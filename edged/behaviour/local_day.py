@@ -35,7 +35,7 @@ def instant(day: date, clock: time) -> datetime:
 
 
 def minute_of_day(local: datetime) -> int:
-    """Whole minutes since the local day began, 0 to 1499."""
+    """Whole minutes since the local day began, mostly 0 to 1439."""
     return int((local - instant(local.date(), time())).total_seconds() // S_PER_MIN)
 
 

@@ -19,6 +19,7 @@ __all__ = ["set_zone"]
 # POSIX rules, so that no zone database is needed: from the last Sunday of March to that of October, at 1:00 UTC.
 BERLIN = "CET-1CEST,M3.5.0,M10.5.0/3"
 SANTIAGO = "<-04>4<-03>,M9.1.6/24,M4.1.6/24"  # changes at midnight
+TROLL = "<+00>0<+02>-2,M3.5.0/1,M10.5.0/3"  # changes by two hours
 ORDINARY, SHORT, LONG = "2027-03-27", "2027-03-28", "2027-10-31"
 
 
@@ -36,6 +37,8 @@ def minutes_of(day: str) -> list[datetime]:
         (BERLIN, LONG, 1500),
         (SANTIAGO, "2027-09-05", 1380),
         (SANTIAGO, "2027-04-03", 1500),
+        (TROLL, SHORT, 1320),
+        (TROLL, LONG, 1560),
     ],
 )
 def test_every_minute_of_a_day_has_a_place_of_its_own(zone: str, day: str, minutes: int, set_zone: SetZone) -> None:
@@ -43,6 +46,7 @@ def test_every_minute_of_a_day_has_a_place_of_its_own(zone: str, day: str, minut
     assert day_minutes(day) == minutes
     assert [minute_of_day(local) for local in minutes_of(day)] == list(range(minutes))
     assert {local.date().isoformat() for local in minutes_of(day)} == {day}
+    assert len(StallDay.from_json(StallDay.of(day).to_json()).postures) == minutes, "as state files have it"
 
 
 def masked(day: str, feeding: str) -> list[str]:

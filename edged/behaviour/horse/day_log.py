@@ -25,7 +25,7 @@ from edged.frame import U8
 from edged.units import S_PER_MIN
 
 HOURS, MINUTES = 24, 24 * 60  # of most days
-DAY_MINUTES = (MINUTES - 60, MINUTES + 60)  # of the shortest and the longest, when the clock changes
+DAY_MINUTES = (MINUTES - 120, MINUTES + 120)  # of the shortest and the longest: one zone changes by two hours
 MAX_HOUR_S = 3660.0  # an hour with more was there twice
 MAX_MINUTES = 26 * 60  # of rolling counts
 OBSERVED = ("standing-s", "sternal-s", "lateral-s")  # seconds in which the posture was known
@@ -81,7 +81,7 @@ _DOCUMENT = TypeAdapter(DayDocument)
 
 @dataclass(slots=True, eq=False)
 class StallDay:
-    """One local date. Its minutes are counted from its begin: there are 1380 or 1500 when the clock changes."""
+    """One local date. Its minutes are counted from its begin: there are mostly 1380 or 1500 when the clock changes."""
 
     date: str  # ISO 8601
     hours: list[dict[str, float]] = field(default_factory=lambda: [{} for _ in range(HOURS)])
