@@ -75,7 +75,7 @@ def test_day_as_json_has_one_character_a_minute() -> None:
         {"hours": [{"standing-s": float("nan")}] * 24},
         {"activity": [0.0] * 1500},
         {"bouts": "many"},
-        {"alerts": [[1500, "cast"]]},
+        {"alerts": [[1560, "cast"]]},
     ],
     ids=lambda wrong: str(wrong)[:40],
 )
