@@ -41,7 +41,7 @@ class Row:
 
 TABLE = (
     Row("capture", "opens a camera and reads it until it fails; one thread per camera", None, None, "restart"),
-    Row("rtsp-login", "logs in at a camera for FFmpeg, and passes its stream on", None, None, "restart"),
+    Row("rtsp-relay", "passes a camera's stream on: logs in, encrypts, marks losses", None, None, "restart"),
     Row("capture-watch", "replaces capture threads that hang", 0.1, 10, "exit"),
     Row("frames", "computes further frames beside the loop; one thread per frame at once", 1, 120, "restart"),
     Row("mqtt", "connects, sends what waits, receives", 1, 300, "restart"),

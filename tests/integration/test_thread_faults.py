@@ -23,7 +23,7 @@ pytest.importorskip("amqtt", reason="needs a broker; install edged[broker]")
 
 from edged.app import started_daemon
 from edged.capture.sources.rtsp_login import Login
-from edged.capture.sources.rtsp_relay import LoginRelay
+from edged.capture.sources.rtsp_relay import RtspRelay
 from edged.commands import live_status, views
 from edged.config.tree import Config
 from edged.device import gpu_wait, throttle
@@ -180,11 +180,11 @@ def stopping_in_time() -> Iterator[Broken]:
 
 
 @contextmanager
-def logging_in() -> Iterator[Broken]:
+def relaying() -> Iterator[Broken]:
     def fail() -> socket.socket:
         raise RuntimeError("injected")
 
-    relay = LoginRelay("rtsp://cam/live", Login("", ""), fail, LIMIT_S)
+    relay = RtspRelay("rtsp://cam/live", Login("", ""), fail, LIMIT_S)
     address = urlsplit(relay.url)
     with socket.create_connection(("127.0.0.1", address.port or 0)) as viewer:
         viewer.sendall(f"OPTIONS {relay.url} RTSP/1.0\r\nCSeq: 1\r\n\r\n".encode())
@@ -209,7 +209,7 @@ ALONE: dict[str, Callable[[], Any]] = {
     "embedded-broker": serving_mqtt,
     "stop-after": stopping_after_a_time,
     "stop-limit": stopping_in_time,
-    "rtsp-login": logging_in,
+    "rtsp-relay": relaying,
 }
 
 

@@ -24,7 +24,7 @@ from edged.capture.make_camera import make_camera
 from edged.capture.sources.rtsp import RtspCamera, RtspStream
 from edged.capture.sources.rtsp_describe import Address, connect
 from edged.capture.sources.rtsp_login import Login
-from edged.capture.sources.rtsp_relay import LoginRelay
+from edged.capture.sources.rtsp_relay import RtspRelay
 from edged.capture.sources.video_reader import Picture
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost
@@ -87,9 +87,9 @@ def test_login_that_ffmpeg_cannot_do_is_done_for_it(
     source = server.url + "?channel=1&subtype=0"
     stream = camera(server, source=source, username="u", password="p").open()
     assert [stream.read(None).image.shape for _ in range(5)] == [(180, 320, 3)] * 5
-    assert len(named("rtsp-login")) == 1
+    assert len(named("rtsp-relay")) == 1
     stream.close()
-    until(lambda: not named("rtsp-login"), 10)
+    until(lambda: not named("rtsp-relay"), 10)
     with raises_code(CameraLost, "password_wrong"):
         camera(server, username="u", password="wrong").open()
 
@@ -109,7 +109,7 @@ def test_camera_that_hangs_up_with_its_challenge_is_logged_in_at(
 def test_stranger_at_the_relay_is_hung_up_on(server: RtspServer) -> None:
     server.login, server.digest = ("u", "p"), ("SHA-256",)
     address = Address.from_settings(CameraConfig(source=server.url))
-    relay = LoginRelay(server.url, Login("u", "p"), partial(connect, address, 20, None), 20)
+    relay = RtspRelay(server.url, Login("u", "p"), partial(connect, address, 20, None), 20)
     port = int(relay.url.split("/")[2].rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port)) as stranger:
         stranger.sendall(b"DESCRIBE rtsp://127.0.0.1/live RTSP/1.0\r\nCSeq: 1\r\n\r\n")

@@ -8,7 +8,7 @@ import pytest
 
 from edged.capture.sources.rtp_losses import MARK, LossMarks
 from edged.capture.sources.rtsp_login import Login
-from edged.capture.sources.rtsp_relay import LoginFilter
+from edged.capture.sources.rtsp_relay import RelayFilter
 
 UNIT, FIRST, NEXT = b"\x02\x01slice", b"\x62\x01\x81slice", b"\x62\x01\x01slice"  # a slice, and fragments of one
 SDP = b"m=video 0 RTP/AVP 96\r\na=rtpmap:96 H265/90000\r\n"
@@ -89,7 +89,7 @@ def test_camera_that_counts_otherwise_is_believed_after_a_few_packets() -> None:
 
 
 def test_relay_marks_what_the_camera_describes() -> None:
-    relay = LoginFilter(Login("u", "p"), "rtsp://127.0.0.1:5/token", "rtsp://cam:554")
+    relay = RelayFilter(Login("u", "p"), "rtsp://127.0.0.1:5/token", "rtsp://cam:554")
     relay.from_viewer(b"DESCRIBE rtsp://127.0.0.1:5/token/live RTSP/1.0\r\nCSeq: 7\r\n\r\n")
     relay.from_camera(b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Length: %d\r\n\r\n" % len(SDP) + SDP)
     relay.from_camera(packet(1, UNIT))

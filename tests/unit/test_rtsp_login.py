@@ -12,7 +12,7 @@ from edged.capture.sources import rtsp, rtsp_relay
 from edged.capture.sources.rtsp import RtspCamera
 from edged.capture.sources.rtsp_describe import RtspReply
 from edged.capture.sources.rtsp_login import Login, challenges
-from edged.capture.sources.rtsp_relay import LoginFilter, MessageSplitter
+from edged.capture.sources.rtsp_relay import MessageSplitter, RelayFilter
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost
 
@@ -132,14 +132,14 @@ def test_message_that_comes_byte_by_byte_is_searched_once(begin: bytes, monkeypa
 
 
 def test_camera_that_refers_to_another_address_ends_the_connection() -> None:
-    relay = LoginFilter(Login("u", "p"), VIEWER, CAMERA)
+    relay = RelayFilter(Login("u", "p"), VIEWER, CAMERA)
     relay.from_viewer(OPTIONS)
     with pytest.raises(ValueError, match="another address"):
         relay.from_camera(b"RTSP/1.0 302 Moved\r\nCSeq: 1\r\nLocation: rtsp://10.0.0.9/live\r\n\r\n")
 
 
 def test_refused_request_is_sent_once_more_with_a_login() -> None:
-    relay = LoginFilter(Login("u", "p"), VIEWER, CAMERA)
+    relay = RelayFilter(Login("u", "p"), VIEWER, CAMERA)
     assert relay.from_viewer(OPTIONS) == b"OPTIONS rtsp://cam:554/live RTSP/1.0\r\nCSeq: 1\r\n\r\n"
     viewed, asked = relay.from_camera(REFUSED % (1, b"n"))
     assert not viewed
@@ -149,7 +149,7 @@ def test_refused_request_is_sent_once_more_with_a_login() -> None:
 
 def test_camera_that_hangs_up_with_its_challenge_is_asked_once_more_unless_it_played() -> None:
     for packets, again in ((b"", True), (b"$\0\0\0", False)):
-        relay = LoginFilter(Login("u", "p"), VIEWER, CAMERA)
+        relay = RelayFilter(Login("u", "p"), VIEWER, CAMERA)
         relay.from_viewer(OPTIONS)
         relay.from_camera(packets or REFUSED % (9, b"n"))
         _, asked = relay.from_camera(REFUSED % (1, b"n"))
@@ -159,7 +159,7 @@ def test_camera_that_hangs_up_with_its_challenge_is_asked_once_more_unless_it_pl
 
 
 def test_answer_without_a_number_is_that_of_the_latest_request() -> None:
-    relay = LoginFilter(Login("u", "p"), VIEWER, CAMERA)
+    relay = RelayFilter(Login("u", "p"), VIEWER, CAMERA)
     relay.from_viewer(OPTIONS)
     _, asked = relay.from_camera(b'RTSP/1.0 401 Unauthorized\r\nWWW-Authenticate: Basic realm="r"\r\n\r\n')
     assert b"Authorization: Basic " in asked
@@ -167,7 +167,7 @@ def test_answer_without_a_number_is_that_of_the_latest_request() -> None:
 
 
 def test_request_that_is_refused_again_is_told_to_the_viewer() -> None:
-    relay = LoginFilter(Login("u", "wrong"), VIEWER, CAMERA)
+    relay = RelayFilter(Login("u", "wrong"), VIEWER, CAMERA)
     relay.from_viewer(OPTIONS)
     relay.from_camera(REFUSED % (1, b"n"))
     viewed, asked = relay.from_camera(REFUSED % (2, b"m"))
@@ -176,14 +176,14 @@ def test_request_that_is_refused_again_is_told_to_the_viewer() -> None:
 
 
 def test_packets_and_requests_of_the_camera_pass_unchanged() -> None:
-    relay = LoginFilter(Login("u", "p"), VIEWER, CAMERA)
+    relay = RelayFilter(Login("u", "p"), VIEWER, CAMERA)
     for message in (b"$\1\0\2ab", b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n", b"RTSP/1.0 200 OK\r\nCSeq: 99\r\n\r\n"):
         assert relay.from_camera(message) == (message, b"")
     assert relay.from_viewer(b"$\1\0\2ab") == b"$\1\0\2ab"
 
 
 def test_body_and_headers_of_a_request_are_kept() -> None:
-    relay = LoginFilter(Login("u", "p"), VIEWER, CAMERA)
+    relay = RelayFilter(Login("u", "p"), VIEWER, CAMERA)
     message = b"GET_PARAMETER rtsp://cam:554/live RTSP/1.0\r\nCSeq: 9\r\nSession: 1\r\nContent-Length: 2\r\n\r\nab"
     assert relay.from_viewer(message).split(b"\r\n")[2:] == [b"Session: 1", b"Content-Length: 2", b"", b"ab"]
 

@@ -24,7 +24,7 @@ from edged.capture.sources.rtsp_describe import (
     media,
     refusal,
 )
-from edged.capture.sources.rtsp_relay import LoginRelay
+from edged.capture.sources.rtsp_relay import RtspRelay
 from edged.capture.sources.video_reader import Picture, VideoReader
 from edged.config.certificates import camera_tls
 from edged.config.tables.camera import CameraConfig
@@ -148,9 +148,9 @@ class RtspCamera:
         url = self._relay(context).url if self._relayed else self._address.url
         return av.open(url, options=FFMPEG_OPTIONS, timeout=timeout)
 
-    def _relay(self, context: ssl.SSLContext | None) -> LoginRelay:
+    def _relay(self, context: ssl.SSLContext | None) -> RtspRelay:
         address = self._address
-        return LoginRelay(address.url, address.login, partial(connect, address, self._open_s, context), self._open_s)
+        return RtspRelay(address.url, address.login, partial(connect, address, self._open_s, context), self._open_s)
 
     def _describe(self, context: ssl.SSLContext | None) -> RtspReply:
         return describe(self._address, min(TIMEOUT_S, DESCRIBE_SHARE * self._open_s), context)

@@ -81,7 +81,7 @@ class _Request:
     reconnected: bool = False
 
 
-class LoginFilter:
+class RelayFilter:
     """Changes the requests of a viewer, and answers the challenges of a camera. No I/O."""
 
     def __init__(self, login: Login, viewer_origin: str, camera_origin: str) -> None:
@@ -154,7 +154,7 @@ class LoginFilter:
         return bytes_of("\r\n".join([*lines, "", ""])) + request.body
 
 
-class LoginRelay:
+class RtspRelay:
     """Serves one viewer at `url`. It ends when the viewer or the camera does, or when no viewer comes in time.
 
     Other users of this machine may connect as well; a viewer is who names the token in its first request.
@@ -169,9 +169,9 @@ class LoginRelay:
         parts = urlsplit(url)
         camera = f"{parts.scheme}://{parts.netloc}"
         self.url = viewer + url.removeprefix(camera)
-        self._filter = LoginFilter(login, viewer, camera)
+        self._filter = RelayFilter(login, viewer, camera)
         self._connect = connect
-        self.thread = SupervisedThread("rtsp-login", self._serve)
+        self.thread = SupervisedThread("rtsp-relay", self._serve)
         self.thread.start()
 
     def _serve(self) -> None:
@@ -204,8 +204,8 @@ class LoginRelay:
 class _Pump:
     """Passes messages between a viewer and its camera until one of them ends."""
 
-    def __init__(self, login_filter: LoginFilter, viewer: socket.socket, connect: Callable[[], socket.socket]) -> None:
-        self._filter, self._viewer, self._connect = login_filter, viewer, connect
+    def __init__(self, relay_filter: RelayFilter, viewer: socket.socket, connect: Callable[[], socket.socket]) -> None:
+        self._filter, self._viewer, self._connect = relay_filter, viewer, connect
         self._requests = MessageSplitter()
 
     def run(self, first: bytes) -> None:
