@@ -23,7 +23,7 @@ import pytest
 from edged.capture.sources.rtsp import RtspCamera
 from edged.capture.sources.rtsp_describe import Address, describe, media
 from edged.capture.sources.rtsp_login import Login
-from edged.capture.sources.rtsp_relay import LoginFilter, MessageSplitter
+from edged.capture.sources.rtsp_relay import MessageSplitter, RelayFilter
 from edged.commands.fleet_view import message_line
 from edged.config.load import load
 from edged.config.tables.camera import CameraConfig
@@ -263,7 +263,7 @@ def stream(rng: random.Random) -> bytes:
 def test_bytes_of_a_camera_pass_the_relay_or_end_it_and_stay_few() -> None:
     rng, passed = random.Random(7), 0
     for _ in SEEDS:
-        relay, splitter = LoginFilter(Login("u", SECRET), "rtsp://viewer/token", "rtsp://camera"), MessageSplitter()
+        relay, splitter = RelayFilter(Login("u", SECRET), "rtsp://viewer/token", "rtsp://camera"), MessageSplitter()
         relay.from_viewer(b"DESCRIBE rtsp://viewer/token/live RTSP/1.0\r\nCSeq: 1\r\n\r\n")
         data, sent = stream(rng), 0
         cuts = sorted({0, len(data), *(rng.randrange(len(data) + 1) for _ in range(5))})
