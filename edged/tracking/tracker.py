@@ -21,6 +21,7 @@ from edged.units import NS_PER_S, ns
 # Tuned numbers. Source: `python -m tools.tracking` (scenes of known truth, seeds 0, 1 and 2) and tools/demo/stall.mp4.
 # Twice of LOW_SCORE_IOU costs 0.09 of MOTA, half changes little: `python -m tools.sensitivity`.
 LOW_SCORE_IOU = 0.5  # IoU with the predicted box that a detection below its class's threshold needs to continue it
+MAX_LOW_SHARE = 0.5  # share of a track's detections that may be below its class's threshold
 DUPLICATE_IOU = 0.7  # IoU from which two detections of one frame are one subject, whatever their classes
 MAX_VOTES = 10.0  # summed scores: most that the class of a track can lead by
 TENTATIVE_MISSES = 2  # detector runs in a row without it that end an unconfirmed track
@@ -42,11 +43,17 @@ class Track:
     last_ns: int  # of the last detection, or keypoints
     id: int = NO_ID  # until confirmed
     hits: int = 1  # detections
+    low_hits: int = 0  # of them below the threshold of their class
     misses: int = 0  # detector runs in a row without it
 
     @property
     def is_confirmed(self) -> bool:
         return self.id != NO_ID
+
+    @property
+    def may_stay_low(self) -> bool:
+        """Whether a detection below its threshold may continue it: a box on nothing lives on such ones alone."""
+        return self.low_hits < MAX_LOW_SHARE * self.hits
 
     @staticmethod
     def from_detection(detection: Detection, t_ns: int) -> Track:
@@ -59,6 +66,7 @@ class Track:
         self.motion.correct(detection.xyxy, BOX_STD)
         self._vote(detection)
         self.hits, self.misses, self.last_ns = self.hits + 1, 0, t_ns
+        self.low_hits += not detection.is_confident
         if detection.label == self.label:
             self.score = detection.score
 
@@ -172,7 +180,8 @@ class Tracker:
         """The row of the track that each detection continues, -1 without.
 
         In turn: confident detections of confirmed tracks, low ones of present subjects, confident ones of tentative
-        tracks. A low detection must be of the same class and overlap the predicted box itself, without its gate.
+        tracks. A low detection must be of the same class and overlap the predicted box itself, without its gate; and
+        such detections may not become more than MAX_LOW_SHARE of a track's.
         """
         confirmed: list[Match] = []
         low: list[Match] = []
@@ -185,7 +194,7 @@ class Tracker:
                     score = match_score(box, gate_px, detection.xyxy, same_class=same_class)
                     if score > 0:
                         (confirmed if track.is_confirmed else tentative).append(Match(score, row, i))
-                elif is_present and same_class:
+                elif is_present and same_class and track.may_stay_low:
                     low.append(Match(grown_iou(box, detection.xyxy), row, i))
         track_of = [-1] * len(detections)
         assign(confirmed, self._options.min_iou, out=track_of)

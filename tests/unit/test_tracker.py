@@ -278,6 +278,12 @@ def test_low_detection_does_not_confirm_a_tentative_track() -> None:
     assert ids_of(tracker, boxes(0, score=0.3), 0.2) == [-1]
 
 
+def test_low_detections_continue_a_track_for_as_long_as_confident_ones_did() -> None:
+    tracker = Tracker(AT_ONCE, new_track_thresholds=0.5)
+    walk(tracker, frames=3, step_px=0)
+    assert [ids_of(tracker, boxes(0, score=0.3), 0.3 + 0.1 * i) for i in range(5)] == [[1], [1], [1], [-1], [-1]]
+
+
 def test_of_two_low_detections_the_better_placed_continues_the_track() -> None:
     tracker = Tracker(AT_ONCE, new_track_thresholds=0.5)
     tracker.update(boxes(0), 0)
