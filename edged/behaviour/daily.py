@@ -16,6 +16,8 @@ from edged.behaviour.local_day import ONE_DAY, Amount, IsoDate
 from edged.behaviour.types import CameraObservation, View
 from edged.units import NS_PER_S, ns
 
+Count = Annotated[int, Field(ge=0)]  # in a state file
+
 MAX_GAP_NS = ns(2)  # between two observations; after a longer gap nothing is added
 MAX_CLOSED = 64  # dates that are remembered: more than any clock goes back and forth
 
@@ -27,9 +29,7 @@ class DailyTotals:
     date: IsoDate  # local
     view_s: dict[str, Amount] = field(default_factory=dict)  # by view: ok, degraded, lost, unknown
     present_s: dict[str, Amount] = field(default_factory=dict)  # by class: with at least one subject
-    max_count: dict[str, Annotated[int, Field(ge=0)]] = field(
-        default_factory=dict
-    )  # by class: most subjects at one time
+    max_count: dict[str, Count] = field(default_factory=dict)  # by class: most subjects at one time
     closed: list[IsoDate] = field(default_factory=list)  # dates of this camera that have ended, the latest last
 
     def next_day(self, date: str) -> DailyTotals:

@@ -1,6 +1,6 @@
 """Local days by the rules of the zone: where they begin, how long they are, and which instant a wall clock means.
 
-A day has 23 or 25 hours when the clock changes, so wall clocks are no measure of length. Pure, but for the zone.
+A day has mostly 23 or 25 hours when the clock changes, so wall clocks are no measure of length. Pure, but for the zone.
 """
 
 from __future__ import annotations

@@ -42,12 +42,10 @@ from edged.mqtt.v5 import (
 
 # Names of MQTT 5 reason codes.
 PERMANENT_REASONS = frozenset({"Topic name invalid", "Packet too large", "Payload format invalid"})  # of this message
-MESSAGE_REASONS = (
-    frozenset(  # of a DISCONNECT, for the message that came last; paho finds the first one itself
-        {"Protocol error", "Malformed packet", "Not authorized", "Retain not supported", "QoS not supported"}
-    )
-    | PERMANENT_REASONS
-)
+# Of a DISCONNECT, for the message that came last; paho finds the first one itself.
+MESSAGE_REASONS = PERMANENT_REASONS | {
+    "Protocol error", "Malformed packet", "Not authorized", "Retain not supported", "QoS not supported"
+}  # fmt: skip
 CUT_OFF, HUNG_UP = "connection lost", "hung-up"  # the text, and the code of the error
 CONNACK_TIMEOUT_S = 5.0  # the same as paho's for TCP and TLS, which come before
 DISCONNECT_TIMEOUT_S = 0.2

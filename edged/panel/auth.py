@@ -53,9 +53,7 @@ class TryLimit:
     """Wrong tokens per client: after some, each takes twice the wait of the one before. Thread: one."""
 
     def __init__(self) -> None:
-        self._wrong: OrderedDict[str, tuple[int, float]] = (
-            OrderedDict()
-        )  # by client: how many, and when the next may be
+        self._wrong: OrderedDict[str, tuple[int, float]] = OrderedDict()  # by client: how many, when the next may be
 
     def wait_s(self, address: str, now_s: float) -> float:
         """How long this client must wait before its next try; 0: not at all. `now_s` is monotonic."""

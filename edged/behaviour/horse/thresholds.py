@@ -37,9 +37,7 @@ class Posture:
     # trunk height over body length, whatever the size; simulated, every 30 degrees and at four places: standing, eating
     # or walking 0.91 to 1.14, sternal 0.23 to 0.53
     standing_height_per_length = 0.7
-    surely_standing_m = (
-        1.25  # trunk height; simulated likewise: standing from 1.33 on, as a horse on its side looks up to 1.11
-    )
+    surely_standing_m = 1.25  # trunk height; simulated likewise: standing from 1.33 on, on its side up to 1.11
     lateral_leg_spread = 0.34  # body length; longer legs: lateral; half: 7 % more seconds wrong, twice: 12 %
     window_s = 6.0  # of observations that vote; half: 2 % more seconds wrong, twice: 2 % of the acts missed
     max_weight_s = 1.0  # of one observation
