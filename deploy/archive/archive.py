@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 
 import nats
 import psycopg
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig
@@ -154,6 +155,13 @@ async def again_and_again(step: Callable[[], Awaitable[None]], what: str) -> Non
         await asyncio.sleep(RETRY_S)
 
 
+class Cluster(Client):
+    """Goes on whatever topic a box chose below its own name: nats-py reads no more after one that is no UTF-8."""
+
+    def _build_message(self, sid: int, subject: bytes, *rest: Any) -> Any:
+        return super()._build_message(sid, subject.decode(errors="backslashreplace").encode(), *rest)
+
+
 class PoseFiles:
     """Samples of poses: at most one of each camera in `every_s`, in one file after the other below `folder`."""
 
@@ -231,13 +239,14 @@ async def main() -> None:
 
 async def run(args: argparse.Namespace, poses: PoseFiles | None) -> None:
     """Take from all queues, until it is cancelled or an error comes that no retry mends, which is raised."""
-    cluster = await nats.connect(
+    cluster = Cluster()
+    await cluster.connect(
         args.nats.split(","),
         user=args.user,
         password=args.password_file.read_text().strip(),
         tls=ssl.create_default_context(cafile=args.ca),
         max_reconnect_attempts=-1,
-        reconnect_time_wait=RETRY_S,
+        reconnect_time_wait=round(RETRY_S),
         connect_timeout=20,
         error_cb=log_error,
     )

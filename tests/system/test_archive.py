@@ -49,6 +49,7 @@ POISON = (  # none of which may hold up those behind it
     '{"id": "a"}',
     json.dumps({"id": random.Random(0).randbytes(9000).hex(), "ts": 1}),  # longer than an index takes
 )
+ODD_TOPIC = b"edged/box-1/cam/\xff/alert"  # no UTF-8; NATS 2.9 passes it on
 DATES = (
     "today",
     "2026-1-5",
@@ -121,13 +122,14 @@ def test_every_message_is_one_row_whatever_is_killed(database: Database, workers
     workers.kill()
     for text in POISON:
         box.publish(f"edged/{BOX}/cam/a/alert", text, 1)
+    box._send_publish(65000, ODD_TOPIC, b"no JSON", 1)
     for date in DATES:
         box.publish(f"edged/{BOX}/cam/a/daily", json.dumps({"id": date, "ts": 1, "date": date, "closed": True}), 1)
     ids |= publish(box, 3 * quarter, quarter)
     for kind in ("state", "daily", "alert"):
         until(lambda kind=kind: count(database, kind) >= MESSAGES)  # type: ignore[misc]
         assert set(database.ids(kind)) == ids
-    until(lambda: count(database, "rejected") == len(POISON) + len(DATES))
+    until(lambda: count(database, "rejected") == len(POISON) + 1 + len(DATES))
     assert count(database, "alert_now") == MESSAGES // 2
     assert count(database, "day") == 1
     workers.close()  # what a killed one had stored, and not acknowledged, may come again
