@@ -50,6 +50,8 @@ def test_difference_is_named(
         ({"url": "https://a/b.zip"}, "needs `member`"),
         ({"url": "https://a/b.onnx", "member": "c.onnx"}, "only a .zip"),
         ({"url": "ftp://a/b.onnx"}, "https"),
+        ({"url": "http://a/b.onnx", "sha256": "0" * 64}, "https"),
+        ({"url": "https://a/b.onnx"}, "needs its sha256"),
         ({"bundled": "starter/a.onnx"}, "needs its sha256"),
         ({"bundled": "../a.onnx", "sha256": "0" * 64}, "pattern"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +11,7 @@ pytest.importorskip("av", reason="FFmpeg's frames; install edged[cpu]")
 pytest.importorskip("cv2", reason="needs OpenCV; install edged[cpu]")
 
 from edged.capture.sources.frame_converter import check_size, square_size
+from edged.capture.sources.video_reader import VideoReader
 from edged.errors import CameraLost
 from tests.support.raising import raises_code
 
@@ -38,3 +40,12 @@ def test_size_that_no_camera_has_is_refused(size_wh: tuple[int, int]) -> None:
     check_size((7680, 4320))
     with raises_code(CameraLost, "size"):
         check_size(size_wh)
+
+
+@pytest.mark.parametrize(("live", "limit"), [(True, 35), (False, 67)])
+def test_stream_is_refused_by_its_size_before_memory_is_spent_on_it(live: bool, limit: int) -> None:
+    codec = SimpleNamespace(width=8192, height=8200)
+    track = SimpleNamespace(disposition=0, codec_context=codec, frames=0)
+    container = SimpleNamespace(streams=SimpleNamespace(video=[track]))
+    with raises_code(CameraLost, "size", f"{limit} megapixels"):
+        VideoReader(container, live=live, transport=live)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from edged.frame import ImageQuality, Pose3d
+from edged.messages import build
 from edged.messages.build import HeaderFactory, camera_status, device_status, encode, info, poses
 from tests.support.clock import MS, FixedOffsetClock
 from tests.support.messages import points, result, subject
@@ -24,6 +25,12 @@ def headers() -> HeaderFactory:
 
 def decoded(message: Mapping[str, Any]) -> Any:
     return json.loads(encode(message))
+
+
+def test_answers_to_unknown_commands_are_numbered_together(headers: HeaderFactory) -> None:
+    """A number of its own would be kept for every name that somebody sends."""
+    bodies = [build.result(headers, verb, None, {}) for verb in ("v1", "v2", "diagnose", "v3")]
+    assert [body["seq"] for body in bodies] == [0, 1, 0, 2]
 
 
 def test_poses_with_one_subject_have_every_field(headers: HeaderFactory) -> None:
