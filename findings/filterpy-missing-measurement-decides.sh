@@ -2,12 +2,13 @@
 # filterpy 1.4.5: update(None) is for "nothing was measured", and leaves state and covariance alone. It sets the residual to 0,
 # which is what a perfect measurement has, and the likelihood is computed from that. So in MMAEFilterBank, which weighs several
 # filters by their likelihoods, an outage is evidence for the filter that expects the least noise, and after a while it is
-# certain, whatever was measured before. A sum of log_likelihood, by which noise is tuned, grows the same way. And
+# certain, whatever was measured before. A sum of log_likelihood, by which noise is tuned, counts it likewise. And
 # `mahalanobis`, by which measurements are gated, raises TypeError with numpy 2.4.6 (it worked before with a warning).
 #
 # Seen (a filter for noise of variance 1, one for 4; the noise is of 4; weight of the second one):
 #   after 12 measurements: 1.0000
 #   after 12 measurements and 60 times None: 0.0000
+#   log_likelihood of a measurement as expected: -2.44, of None after it: -2.44
 #   mahalanobis of a filter with one measured number: TypeError
 set -eu
 folder=$(mktemp -d)
@@ -43,7 +44,13 @@ print(f"after 12 measurements and 60 times None: {after:.4f}")
 assert before > 0.99 and after < 0.01, (before, after)
 single = one(1.0)
 single.predict()
-single.update(5.0)
+single.update(single.H @ single.x)
+told = [single.log_likelihood]
+single.predict()
+single.update(None)
+told.append(single.log_likelihood)
+print(f"log_likelihood of a measurement as expected: {told[0]:.2f}, of None after it: {told[1]:.2f}")
+assert told[0] == told[1], told
 try:
     seen = repr(single.mahalanobis)
 except TypeError as exc:

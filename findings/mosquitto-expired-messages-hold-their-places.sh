@@ -2,11 +2,16 @@
 # mosquitto 2.0.11 (Debian 12), MQTT 5: messages of QoS 1 that have expired (Message Expiry Interval) in the queue of who is away
 # are not sent, and yet hold the 20 places for messages under way. Who comes back does not get the valid ones behind
 # them, though it stays and waits: each return clears 20. So readings that expire, which is to spare a reader after an
-# outage, keep the alert behind them away from it, for more returns the longer the outage was.
+# outage, keep the alert behind them away from it, for more returns the longer the outage was. Messages that are larger
+# than a reader takes (Maximum Packet Size) are left out, as MQTT 5 asks, and hold the places of one that is connected
+# until it comes again. A subscription with QoS 0 has no places.
 #
-# Seen (a valid message of QoS 1, at the first to eighth return):
+# Seen (a valid message of QoS 1, at the first to eighth return; behind large ones to who is there):
 #   behind 19 expired: valid - - - - - - -
 #   behind 90 expired: - - - - valid - - -
+#   behind 19 too large: valid
+#   behind 20 too large: -
+#   behind 20 too large, subscribed with QoS 0: valid
 set -eu
 PATH="$PATH:/usr/sbin"
 case $(mosquitto -h 2>&1 | head -n 1) in
@@ -44,10 +49,10 @@ while True:
         time.sleep(0.05)
 
 
-def client(name: str, clean: bool = True) -> mqtt.Client:
+def client(name: str, clean: bool = True, max_packet_bytes: int = 100_000) -> mqtt.Client:
     """Connected, with a session that is kept; what it gets lies in `got`."""
     kept = Properties(PacketTypes.CONNECT)
-    kept.SessionExpiryInterval = 600
+    kept.SessionExpiryInterval, kept.MaximumPacketSize = 600, max_packet_bytes
     one = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name, protocol=mqtt.MQTTv5)
     one.got, one.granted = queue.Queue(), queue.Queue()
     one.on_message = lambda one, data, message: one.got.put(message.payload[:5].decode())
@@ -69,8 +74,8 @@ def leave(one: mqtt.Client) -> None:
     one.loop_stop()
 
 
-def subscribe(one: mqtt.Client, topic: str) -> None:
-    one.subscribe(topic, qos=1)
+def subscribe(one: mqtt.Client, topic: str, qos: int = 1) -> None:
+    one.subscribe(topic, qos=qos)
     one.granted.get(timeout=10)
 
 
@@ -90,11 +95,24 @@ try:
         box.publish(topic, "valid", qos=1).wait_for_publish(10)
         seen[count] = [told(client(topic, clean=False)) for _ in range(8)]
         print(f"behind {count} expired:", *(text or "-" for text in seen[count]))
+    for what, count, qos in (
+        ("19 too large", 19, 1),
+        ("20 too large", 20, 1),
+        ("20 too large, subscribed with QoS 0", 20, 0),
+    ):
+        reader = client(what, max_packet_bytes=1000)
+        subscribe(reader, what, qos)
+        for _ in range(count):
+            box.publish(what, 2000 * "x", qos=1).wait_for_publish(10)
+        box.publish(what, "valid", qos=1).wait_for_publish(10)
+        seen[what] = told(reader)
+        print(f"behind {what}: {seen[what] or '-'}")
     leave(box)
 finally:
     broker.kill()
     broker.wait()
 late = [""] * 8
 late[4] = "valid"
-assert seen == {19: ["valid"] + [""] * 7, 90: late}, seen
+large = {"19 too large": "valid", "20 too large": "", "20 too large, subscribed with QoS 0": "valid"}
+assert seen == {19: ["valid"] + [""] * 7, 90: late, **large}, seen
 PYTHON
