@@ -36,6 +36,7 @@ STRICT_CODECS = frozenset(["mjpeg", "hevc"])  # FFmpeg tells of their errors onl
 JOINED_CODECS = frozenset(["h264", "hevc"])
 CODEC_NAMES = {"h264": "H.264", "hevc": "H.265", "mjpeg": "Motion JPEG", "mpeg4": "MPEG-4"}
 FEW_PACKETS = 10  # so many are read before a stream is judged
+MAX_WAITING = 64  # packets whose picture has not come yet; the longest reordering is 16 pictures
 STRICT_TRIES = 2  # key frames in a row with errors: this camera's have some by nature, and count as good
 
 
@@ -71,6 +72,7 @@ class VideoReader:
         self.failed = False  # a part of the stream could not be read or decoded
         self._orientation = UPRIGHT  # of the pictures that come now; findings/upside-down-by-the-bitstream.sh
         self._live, self._transport = live, transport
+        self._arrivals_ns: dict[int, int] = {}  # by presentation time: pictures come out later than others' packets
         self._begun_ns: int | None = None  # when the picture of the next packet began to arrive; None: not known
         self._key_ns: int | None = None  # of the latest key packet
         self._key_interval_s: float | None = None
@@ -156,6 +158,7 @@ class VideoReader:
             if packet.is_keyframe:
                 self._on_key_packet(time_ns(packet, decoding=True))
             self.damage.on_packet(packet)
+            self._note_arrival(time_ns(packet), arrived_ns)
         self._feed(packet, arrived_ns)
 
     def _feed(self, packet: Any, arrived_ns: int) -> None:
@@ -176,6 +179,13 @@ class VideoReader:
             self._ready += self._doubtful
             self._doubtful.clear()
 
+    def _note_arrival(self, stamp_ns: int | None, arrived_ns: int) -> None:
+        if stamp_ns is None:
+            return
+        if len(self._arrivals_ns) >= MAX_WAITING:
+            del self._arrivals_ns[next(iter(self._arrivals_ns))]
+        self._arrivals_ns.setdefault(stamp_ns, arrived_ns)  # the first of two fields
+
     def _on_key_packet(self, at_ns: int | None) -> None:
         self.key_packets += 1
         if at_ns is not None and self._key_ns is not None:
@@ -191,7 +201,7 @@ class VideoReader:
                 Picture(
                     frame=frame,
                     stamp_ns=stamp_ns,
-                    arrived_ns=arrived_ns,
+                    arrived_ns=arrived_ns if stamp_ns is None else self._arrivals_ns.pop(stamp_ns, arrived_ns),
                     damaged=self.damage.is_damaged(frame, stamp_ns),
                     orientation=self._orientation,
                 )
