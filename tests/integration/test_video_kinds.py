@@ -103,6 +103,14 @@ def test_turn_in_the_bitstream_holds_for_all_frames_of_its_group(tmp_path: Path)
     assert [one.image.shape for one in frames_of(turned)] == 4 * [(160, 96, 3)]
 
 
+def test_ordinary_video_has_the_pixels_of_opencv(tmp_path: Path) -> None:
+    images = list(np.random.default_rng(0).integers(0, 255, (5, 96, 160, 3), np.uint8))
+    path = write_video(tmp_path / "x.mp4", images, options={})
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    assert all(np.array_equal(frame.image, capture.read()[1]) for frame in frames_of(path))
+    assert not capture.read()[0]
+
+
 def test_video_of_ten_bits_has_the_colours_of_opencv(tmp_path: Path) -> None:
     image = cv2.resize(np.random.default_rng(0).integers(0, 255, (24, 40, 3), np.uint8), (160, 96))
     path = write_video(tmp_path / "x.mp4", [image], pixel_format="yuv420p10le")
@@ -392,6 +400,15 @@ def test_video_of_a_size_that_no_camera_has_is_refused_by_name(tmp_path: Path) -
     with pytest.raises(CameraLost, match="16400x16 px; want") as caught:
         list(frames_of(path))
     assert caught.value.code == "size"
+
+
+def test_gif_that_is_cut_off_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write_video(tmp_path / "x.gif", moving_square(5), codec="gif", pixel_format="rgb8", options={})
+    path.write_bytes(path.read_bytes() + bytes(3))  # some writers pad it
+    assert (len(list(frames_of(path))), caplog.text) == (5, "")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert len(list(frames_of(path))) < 5
+    assert "ends early" in caplog.text
 
 
 def test_animated_gif_plays_with_its_own_times(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ MAX_VIDEO_HZ = 1000.0  # a higher rate in a file's header is wrong
 FFMPEG_OPTIONS = {"protocol_whitelist": "file"}  # a playlist opens nothing on the network
 MAX_LATE_NS = NS_PER_S  # a frame later than this shifts the timeline; there is no catching up
 COMPLETE_SHARE = 0.95  # of the announced duration, or of the bytes; less, and the file is reported as cut off
+GIF_END, TAIL_BYTES = b";", 64  # what ends a GIF; so much of a file's end is searched for it
 FIRST_YEAR = 1990  # of video files; an earlier one is a clock that was never set
 
 
@@ -160,6 +162,8 @@ class VideoStream:
         reader = self._reader
         if reader.failed:
             return True
+        if reader.container.format.name == "gif":  # it has no length, only an end
+            return not _tail(self._path).rstrip(b"\0").endswith(GIF_END)
         if self._announced_ns is not None:
             return self._times.end_ns < COMPLETE_SHARE * self._announced_ns - self._step_ns
         alone = len(reader.container.streams) == 1
@@ -176,6 +180,14 @@ def open_container(path: Path) -> Any:
         container.close()
         raise CameraLost(f"{path}: a text, neither a video nor an image", "undecodable")
     return container
+
+
+def _tail(path: Path) -> bytes:
+    """The end of the file; what ends a GIF where the file has gone."""
+    with suppress(OSError), path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+        return file.read()
+    return GIF_END
 
 
 def begun_utc_ms(metadata: dict[str, str]) -> int | None:
