@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -85,10 +86,39 @@ def test_sigterm_with_a_camera_that_is_lost(site: NotifiedDaemon) -> None:
     end(process)
 
 
-def test_sigterm_with_a_camera_that_hangs(site: NotifiedDaemon) -> None:
-    process = site.start(broker(free_port()) + camera(f"rtsp://127.0.0.1:{site.silent_port()}/mute"))
-    until(lambda: site.has_notified("barn connecting"))
-    end(process)
+SEARCHES_FOREVER = """\
+import time, pathlib, edged.capture.onvif.search as search
+def find(limit_s: float) -> None:
+    pathlib.Path({marker!r}).touch()
+    time.sleep(600)
+search.CameraSearch.__init__.__defaults__ = (find,)
+"""
+
+
+def test_sigterm_with_cameras_that_hang(site: NotifiedDaemon, tmp_path: Path) -> None:
+    """In the greeting, in TLS, in the look-up of a name, in a search for where it is now."""
+    names = tmp_path / "resolv.conf"
+    names.write_text("nameserver 127.0.0.153\noptions timeout:30\n")
+    own_names = ("unshare", "--mount", "sh", "-c", f'mount --bind {names} /etc/resolv.conf && exec "$@"', "sh")
+    sources = (
+        f"rtsp://127.0.0.1:{site.silent_port()}/mute",
+        f"rtsps://127.0.0.1:{site.silent_port()}/mute",
+        "rtsp://camera.example.net/unnamed",
+        f"rtsp://127.0.0.1:{free_port()}/gone",
+    )
+    keys = "".join(f'cameras.c{number}.source = "{source}"\n' for number, source in enumerate(sources))
+    marker = tmp_path / "searching"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as name_server:
+        name_server.bind(("127.0.0.153", 53))
+        name_server.settimeout(LIMIT_S)
+        process = site.start(
+            broker(free_port()) + keys + 'cameras.c3.onvif_serial = "DS-1"\n',
+            *own_names,
+            changed=SEARCHES_FOREVER.format(marker=str(marker)),
+        )
+        assert name_server.recv(512)
+        until(marker.exists)
+        end(process)
 
 
 def test_sigterm_with_a_camera_that_stalls_while_it_is_read(site: NotifiedDaemon) -> None:
