@@ -29,6 +29,7 @@ from edged.capture.sources.frame_converter import (
 )
 from edged.errors import CameraLost
 from edged.frame import U8
+from edged.runtime.cpus import allowed_cpus
 from edged.units import NS_PER_S
 
 STRICT_CODECS = frozenset(["mjpeg", "hevc"])  # FFmpeg tells of their errors only where it may not conceal them
@@ -143,7 +144,8 @@ class VideoReader:
 
     def _set_up(self, codec: Any, *, strict: bool) -> None:
         at_once = self._live or (strict and not codec.codec.intra_only)  # threads tell of an error some packets late
-        codec.thread_count, codec.thread_type = (1, "SLICE") if at_once else (0, "AUTO")
+        # FFmpeg's own choice is one more than there are CPUs, which costs time and a picture's memory.
+        codec.thread_count, codec.thread_type = (1, "SLICE") if at_once else (allowed_cpus(), "AUTO")
         limit = {"max_pixels": str(self._max_pixels)}  # FFmpeg refuses more before it allocates it
         codec.options = limit | ({"err_detect": "explode"} if strict else {})
 
