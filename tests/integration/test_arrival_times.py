@@ -26,7 +26,7 @@ INTERLACED = H264 | {"options": {"tune": "zerolatency", "flags": "+ildct+ilme", 
         pytest.param(H264, True, [0, 0, 1, 2], id="live"),
         pytest.param(H264, False, [0, 1, 2, 3], id="file"),
         pytest.param(JPEG, True, [0, 1, 2, 3], id="Motion JPEG"),
-        pytest.param(REORDERED, True, [0, 1, 2, 0], id="B-frames"),
+        pytest.param(REORDERED, True, [0, 1, 2, 2], id="B-frames"),
         pytest.param(INTERLACED, True, [0, 0, 1, 2], id="interlaced"),
     ],
 )

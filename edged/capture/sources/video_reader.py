@@ -74,6 +74,7 @@ class VideoReader:
         self._orientation = UPRIGHT  # of the pictures that come now; findings/upside-down-by-the-bitstream.sh
         self._live, self._transport = live, transport
         self._arrivals_ns: dict[int, int] = {}  # by presentation time: pictures come out later than others' packets
+        self._last_arrival_ns = 0  # of the picture before
         self._begun_ns: int | None = None  # when the picture of the next packet began to arrive; None: not known
         self._key_ns: int | None = None  # of the latest key packet
         self._key_interval_s: float | None = None
@@ -199,11 +200,13 @@ class VideoReader:
         for frame in frames:
             stamp_ns = time_ns(frame)
             self._settle_doubtful(stamp_ns)
+            own_ns = arrived_ns if stamp_ns is None else self._arrivals_ns.pop(stamp_ns, arrived_ns)
+            self._last_arrival_ns = max(self._last_arrival_ns, own_ns)  # one that others refer to is sent before them
             self._ready.append(
                 Picture(
                     frame=frame,
                     stamp_ns=stamp_ns,
-                    arrived_ns=arrived_ns if stamp_ns is None else self._arrivals_ns.pop(stamp_ns, arrived_ns),
+                    arrived_ns=self._last_arrival_ns,
                     damaged=self.damage.is_damaged(frame, stamp_ns),
                     orientation=self._orientation,
                 )
