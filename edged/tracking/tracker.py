@@ -21,7 +21,6 @@ from edged.units import NS_PER_S, ns
 # Tuned numbers. Source: `python -m tools.tracking` (scenes of known truth, seeds 0, 1 and 2) and tools/demo/stall.mp4.
 # Twice of LOW_SCORE_IOU costs 0.09 of MOTA, half changes little: `python -m tools.sensitivity`.
 LOW_SCORE_IOU = 0.5  # IoU with the predicted box that a detection below its class's threshold needs to continue it
-MAX_LOW_SHARE = 0.5  # share of a track's detections that may be below its class's threshold
 DUPLICATE_IOU = 0.7  # IoU from which two detections of one frame are one subject, whatever their classes
 MAX_VOTES = 10.0  # summed scores: most that the class of a track can lead by
 TENTATIVE_MISSES = 2  # detector runs in a row without it that end an unconfirmed track
@@ -34,7 +33,7 @@ NO_ID = -1
 
 @dataclass(slots=True, eq=False)
 class Track:
-    """One subject: where it is, and how often it was detected."""
+    """One subject: where it is, and how surely it was detected."""
 
     motion: BoxMotion
     label: int  # the class that leads the vote
@@ -42,8 +41,8 @@ class Track:
     score: float  # of the last detection of its class
     last_ns: int  # of the last detection, or keypoints
     id: int = NO_ID  # until confirmed
-    hits: int = 1  # detections
-    low_hits: int = 0  # of them below the threshold of their class
+    hits: int = 1  # confident detections
+    low_run: int = 0  # detections below the threshold since the last confident one
     misses: int = 0  # detector runs in a row without it
 
     @property
@@ -53,7 +52,7 @@ class Track:
     @property
     def may_stay_low(self) -> bool:
         """Whether a detection below its threshold may continue it: a box on nothing lives on such ones alone."""
-        return self.low_hits < MAX_LOW_SHARE * self.hits
+        return self.low_run < self.hits
 
     @staticmethod
     def from_detection(detection: Detection, t_ns: int) -> Track:
@@ -65,8 +64,9 @@ class Track:
         """Correct it with its detection in this frame."""
         self.motion.correct(detection.xyxy, BOX_STD)
         self._vote(detection)
-        self.hits, self.misses, self.last_ns = self.hits + 1, 0, t_ns
-        self.low_hits += not detection.is_confident
+        self.misses, self.last_ns = 0, t_ns
+        self.low_run = 0 if detection.is_confident else self.low_run + 1
+        self.hits += detection.is_confident
         if detection.label == self.label:
             self.score = detection.score
 
@@ -180,8 +180,8 @@ class Tracker:
         """The row of the track that each detection continues, -1 without.
 
         In turn: confident detections of confirmed tracks, low ones of present subjects, confident ones of tentative
-        tracks. A low detection must be of the same class and overlap the predicted box itself, without its gate; and
-        such detections may not become more than MAX_LOW_SHARE of a track's.
+        tracks. A low detection must be of the same class and overlap the predicted box itself, without its gate;
+        and no more of them may follow one another than the track had confident ones.
         """
         confirmed: list[Match] = []
         low: list[Match] = []

@@ -278,10 +278,12 @@ def test_low_detection_does_not_confirm_a_tentative_track() -> None:
     assert ids_of(tracker, boxes(0, score=0.3), 0.2) == [-1]
 
 
-def test_low_detections_continue_a_track_for_as_long_as_confident_ones_did() -> None:
+def test_low_detections_follow_one_another_for_as_long_as_the_track_had_confident_ones() -> None:
     tracker = Tracker(AT_ONCE, new_track_thresholds=0.5)
     walk(tracker, frames=3, step_px=0)
-    assert [ids_of(tracker, boxes(0, score=0.3), 0.3 + 0.1 * i) for i in range(5)] == [[1], [1], [1], [-1], [-1]]
+    scores = [0.3, 0.3, 0.6, 0.3, 0.3, 0.3, 0.3, 0.3]
+    ids = [ids_of(tracker, boxes(0, score=score), 0.3 + 0.1 * i) for i, score in enumerate(scores)]
+    assert ids == [[1]] * 7 + [[-1]]
 
 
 def test_of_two_low_detections_the_better_placed_continues_the_track() -> None:
