@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import struct
 from collections.abc import Callable, Iterator
@@ -101,6 +102,17 @@ def test_turn_in_the_bitstream_holds_for_all_frames_of_its_group(tmp_path: Path)
                 changed.stream = copy
                 target.mux(changed)
     assert [one.image.shape for one in frames_of(turned)] == 4 * [(160, 96, 3)]
+
+
+def test_pictures_that_were_read_do_not_wait_for_the_garbage_collector(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "x.avi", moving_square(12), codec="mjpeg", pixel_format="yuvj420p", options={})
+    gc.collect()
+    gc.disable()
+    try:
+        assert len(list(frames_of(path))) == 12
+        assert sum(isinstance(one, av.VideoFrame) for one in gc.get_objects()) < 3
+    finally:
+        gc.enable()
 
 
 def test_ordinary_video_has_the_pixels_of_opencv(tmp_path: Path) -> None:

@@ -72,6 +72,7 @@ class VideoReader:
         self.unstarted = 0  # packets before the first picture that are errors
         self.failed = False  # a part of the stream could not be read or decoded
         self._orientation = UPRIGHT  # of the pictures that come now; findings/upside-down-by-the-bitstream.sh
+        self._rotation: int | None = None  # PyAV's number for it; None: before the first picture
         self._live, self._transport = live, transport
         self._arrivals_ns: dict[int, int] = {}  # by presentation time: pictures come out later than others' packets
         self._last_arrival_ns = 0  # of the picture before
@@ -174,8 +175,10 @@ class VideoReader:
             self._strict_tries = STRICT_TRIES
         for frame in frames:
             self.damage.on_frame(frame)
-            if frame.key_frame or frame.rotation:  # one in the bitstream holds for what follows, too
-                self._orientation = orientation_of(frame)
+            if (frame.key_frame or frame.rotation) and frame.rotation != self._rotation:
+                # One in the bitstream holds for what follows, too. Looked at as seldom as can be: a frame whose side
+                # data was read stays until the garbage collector comes. findings/pyav-side-data-keeps-the-frame.sh
+                self._orientation, self._rotation = orientation_of(frame), frame.rotation
             self._add(self._deinterlacer.push(frame), arrived_ns)
         if not packet.size:
             self._add(self._deinterlacer.flush(), arrived_ns)
