@@ -134,15 +134,14 @@ class _Bits:
     """Bits of a unit without its emulation prevention bytes. Raises IndexError behind the end."""
 
     def __init__(self, unit: bytes) -> None:
-        self._data = unit.replace(b"\0\0\3", b"\0\0")
-        self._at = 0
+        data = unit.replace(b"\0\0\3", b"\0\0")
+        self._value, self._left = int.from_bytes(data, "big"), 8 * len(data)
 
     def take(self, count: int) -> int:
-        value = 0
-        for _ in range(count):
-            value = value << 1 | self._data[self._at >> 3] >> (7 - (self._at & 7)) & 1
-            self._at += 1
-        return value
+        self._left -= count
+        if self._left < 0:
+            raise IndexError
+        return self._value >> self._left & (1 << count) - 1
 
     def golomb(self) -> int:
         """An Exp-Golomb code, ue(v)."""

@@ -44,7 +44,7 @@ class RotateMaskStream:
             if image is captured.image and image is not out:
                 image = image.copy()  # it belongs to the camera
             cv2.fillPoly(image, self._polygons, (0, 0, 0))
-        return replace(captured, image=image)
+        return captured if image is captured.image else replace(captured, image=image)
 
     def close(self) -> None:
         self._stream.close()
