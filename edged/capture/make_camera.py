@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 from edged.capture.camera import Camera
 from edged.capture.sources.rotate_mask import RotateMaskCamera
@@ -20,17 +20,15 @@ def make_camera(name: str, settings: CameraConfig, *, raw: bool = False) -> Came
     raw = raw and not settings.masks  # masks are painted in BGR
     make = _class_of(settings.source_kind)
     camera: Camera
+    rotate: Literal[0, 90, 180, 270]
     match settings.source_kind:
         case "csi":
-            camera = make(settings, raw=raw)  # rotates in hardware
-            return camera if raw else RotateMaskCamera(camera, 0, settings.masks)
+            camera, rotate = make(settings, raw=raw), 0  # it rotates in hardware
         case "files":
-            camera = make(name, settings)
-            raw = False
+            camera, rotate = make(name, settings), settings.rotate
         case "rtsp" | "v4l2":
-            raw = raw and not settings.rotate
-            camera = make(name, settings, raw=raw)
-    return camera if raw else RotateMaskCamera(camera, settings.rotate, settings.masks)
+            camera, rotate = make(name, settings, raw=raw and not settings.rotate), settings.rotate
+    return RotateMaskCamera(camera, rotate, settings.masks) if rotate or settings.masks else camera
 
 
 def _class_of(kind: str) -> Any:

@@ -67,7 +67,7 @@ class Timed(bytes):
 def damaged(codec: Codec, packets: list[Timed], *, transport: bool = True) -> list[bool]:
     tracker, found = DamageTracker(codec, transport=transport), []
     for packet in packets:
-        tracker.on_packet(packet)
+        tracker.on_packet(packet, time_ns(packet))
         tracker.on_frame(packet)
         found.append(tracker.is_damaged(packet, time_ns(packet)))
     return found
@@ -159,7 +159,7 @@ def test_picture_that_the_decoder_marks_damages_until_the_key_frame(codec: str, 
     tracker = DamageTracker(Codec(codec), transport=True)
     found = []
     for packet, frame in zip(numbered(["K", 1, 2, 3, 4, "K", 1, 2, 3]), packets, strict=True):
-        tracker.on_packet(packet)  # whole, as the parser sees it
+        tracker.on_packet(packet, time_ns(packet))  # whole, as the parser sees it
         tracker.on_frame(frame)
         found.append(tracker.is_damaged(frame, time_ns(frame)))
     assert found == [mark == "x" for mark in want]
@@ -182,7 +182,7 @@ def test_picture_that_refers_to_a_damaged_one_which_is_shown_later_is_damaged() 
     packets = [timed(b"x" + MARK if pts == 6 else b"x", pts, key=pts in (0, 9)) for pts in order]
     tracker = DamageTracker(Codec("hevc"), transport=True)
     for packet in packets:
-        tracker.on_packet(packet)
+        tracker.on_packet(packet, time_ns(packet))
     assert {
         frame.pts for frame in sorted(packets, key=lambda one: one.pts) if tracker.is_damaged(frame, time_ns(frame))
     } == {4, 5, 6, 7, 8}
@@ -193,7 +193,7 @@ def test_loss_without_a_time_lasts_until_a_key_frame_is_shown_whatever_is_lost_l
     first.pts = None  # type: ignore[assignment]
     tracker = DamageTracker(Codec("hevc"), transport=True)
     for packet in (first, second, key):
-        tracker.on_packet(packet)
+        tracker.on_packet(packet, time_ns(packet))
     tracker.on_frame(first)
     assert [tracker.is_damaged(frame, time_ns(frame)) for frame in (first, second)] == [True, True]
 

@@ -36,9 +36,8 @@ class DamageTracker:
         self._until_ns: int | None = None  # … to the key frame that is shown here; None: it has not come yet
         self._open_keys = 0  # damaged, in a stream without times: up to so many key frames from here
 
-    def on_packet(self, packet: Any) -> None:
-        """Before the packet is decoded."""
-        at_ns = time_ns(packet)
+    def on_packet(self, packet: Any, at_ns: int | None) -> None:
+        """Before the packet, whose picture is shown at `at_ns`, is decoded."""
         lost = self._is_number_missing(packet)
         lost = lost or (self._by_time and self._is_late(time_ns(packet, decoding=True)))
         if packet.is_keyframe and (self._until_ns is None or self._since_ns is None):
@@ -62,9 +61,8 @@ class DamageTracker:
 
     def on_frame(self, frame: Any) -> None:
         """Before `is_damaged` is asked about the frame, or about one made of it."""
-        at_ns = time_ns(frame)
         if frame.is_corrupt:
-            if not (self._intra_only or self._follows_loss(at_ns)):
+            if not self._intra_only and not self._follows_loss(at_ns := time_ns(frame)):
                 self.on_loss(at_ns)
         elif self._open_keys and frame.key_frame:
             self._open_keys -= 1

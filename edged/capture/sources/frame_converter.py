@@ -50,9 +50,8 @@ class FrameConverter:
         """
         width, height = square_size((frame.width, frame.height), pixel_aspect)
         check_size((width, height), self._max_pixels)
-        planes = self._reformat(frame, width, height).planes
-        rows = np.frombuffer(planes[0], np.uint8).reshape(-1, planes[0].line_size)
-        image = rows[:height, : 3 * width].reshape(height, width, 3)
+        plane = self._reformat(frame, width, height).planes[0]
+        image: U8 = np.ndarray((height, width, 3), np.uint8, plane, strides=(plane.line_size, 3, 1))
         if orientation.mirrored:
             image = np.asarray(cv2.flip(image, 1), np.uint8)
         if orientation.turn:

@@ -145,10 +145,9 @@ class _Bits:
 
     def golomb(self) -> int:
         """An Exp-Golomb code, ue(v)."""
-        zeros = 0
-        while not self.take(1):
-            zeros += 1
-        return (1 << zeros) - 1 + self.take(zeros)
+        rest = self._value & (1 << self._left) - 1
+        zeros = self._left - rest.bit_length()
+        return self.take(2 * zeros + 1) - 1
 
     def signed_golomb(self) -> int:
         """An Exp-Golomb code, se(v)."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 from av.stream import Disposition
@@ -41,8 +40,7 @@ MAX_WAITING = 64  # packets whose picture has not come yet; the longest reorderi
 STRICT_TRIES = 2  # key frames in a row with errors: this camera's have some by nature, and count as good
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class Picture(NamedTuple):
     """A decoded picture, not yet converted."""
 
     frame: Any  # av.VideoFrame; None: it could not be decoded
@@ -74,6 +72,9 @@ class VideoReader:
         self._orientation = UPRIGHT  # of the pictures that come now; findings/upside-down-by-the-bitstream.sh
         self._rotation: int | None = None  # PyAV's number for it; None: before the first picture
         self._live, self._transport = live, transport
+        self._joined = live and self.codec.name in JOINED_CODECS
+        tick: Fraction | None = self.track.time_base
+        self._tick = None if tick is None else (tick.numerator * NS_PER_S, tick.denominator)  # ns: packets' and frames'
         self._arrivals_ns: dict[int, int] = {}  # by presentation time: pictures come out later than others' packets
         self._last_arrival_ns = 0  # of the picture before
         self._begun_ns: int | None = None  # when the picture of the next packet began to arrive; None: not known
@@ -154,15 +155,16 @@ class VideoReader:
     def _decode(self, packet: Any) -> None:
         read_ns = time.monotonic_ns()
         arrived_ns = read_ns if self._begun_ns is None else self._begun_ns
-        if self._live and self.codec.name in JOINED_CODECS:
+        if self._joined:
             self._begun_ns = read_ns
         if packet.size:
             self.packets += 1
             self.end_byte = (packet.pos or 0) + packet.size
             if packet.is_keyframe:
                 self._on_key_packet(time_ns(packet, decoding=True))
-            self.damage.on_packet(packet)
-            self._note_arrival(time_ns(packet), arrived_ns)
+            stamp_ns = self._stamp_ns(packet)
+            self.damage.on_packet(packet, stamp_ns)
+            self._note_arrival(stamp_ns, arrived_ns)
         self._feed(packet, arrived_ns)
 
     def _feed(self, packet: Any, arrived_ns: int) -> None:
@@ -185,6 +187,12 @@ class VideoReader:
             self._ready += self._doubtful
             self._doubtful.clear()
 
+    def _stamp_ns(self, timed: Any) -> int | None:
+        """As `time_ns`, of what has the track's time base, without making a fraction of it each time."""
+        if timed.pts is None or self._tick is None:
+            return None
+        return int(timed.pts * self._tick[0] // self._tick[1])
+
     def _note_arrival(self, stamp_ns: int | None, arrived_ns: int) -> None:
         if stamp_ns is None:
             return
@@ -201,7 +209,7 @@ class VideoReader:
     def _add(self, frames: list[Any], arrived_ns: int) -> None:
         self.pictures += len(frames)
         for frame in frames:
-            stamp_ns = time_ns(frame)
+            stamp_ns = time_ns(frame) if self._deinterlacer.active else self._stamp_ns(frame)
             self._settle_doubtful(stamp_ns)
             own_ns = arrived_ns if stamp_ns is None else self._arrivals_ns.pop(stamp_ns, arrived_ns)
             self._last_arrival_ns = max(self._last_arrival_ns, own_ns)  # one that others refer to is sent before them
