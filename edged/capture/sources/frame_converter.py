@@ -22,6 +22,9 @@ from edged.frame import U8
 
 SIDE_LIMITS_PX = (16, 16384)  # of an image that is accepted as a camera's
 MAX_PIXELS = 8192 * 8192
+# PyAV resolves an enumeration by Python for every frame, and takes a number as it is.
+FULL_RANGE = int(ColorRange.JPEG)
+BICUBIC = int(Interpolation.BICUBIC)  # as OpenCV does it: of 10 bits, bilinear takes 1 % of the red
 NEARLY_SQUARE = Fraction(1, 50)  # a pixel's sides that differ by less are rounding of the display size
 MAX_ASPECT = 8  # a pixel's sides that differ by more are an error of the stream
 
@@ -63,8 +66,8 @@ class FrameConverter:
 
     def _reformat(self, frame: Any, width: int, height: int) -> Any:
         reformat: Any = self._reformatter.reformat
-        wanted = {"width": width, "height": height, "format": "bgr24", "dst_color_range": ColorRange.JPEG, "threads": 1}
-        wanted["interpolation"] = Interpolation.BICUBIC  # as OpenCV does it: of 10 bits, bilinear takes 1 % of the red
+        wanted = {"width": width, "height": height, "format": "bgr24", "dst_color_range": FULL_RANGE, "threads": 1}
+        wanted["interpolation"] = BICUBIC
         try:
             return reformat(frame, **wanted)
         except (av.FFmpegError, ValueError):  # a colour description that swscale does not know

@@ -52,7 +52,8 @@ class FrameNumbers:
     def _units(self, packet: bytes | memoryview) -> Iterator[memoryview]:
         view = memoryview(packet)
         if not self._length_size:
-            yield from (view[match.end() :] for match in START_CODE.finditer(view) if match.end() < len(view))
+            for code in START_CODE.finditer(view, 0, len(view) - 1):  # one at the very end begins nothing
+                yield view[code.end() :]
             return
         at = 0
         while at + self._length_size < len(view):
