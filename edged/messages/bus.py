@@ -30,8 +30,8 @@ class Bus(Protocol):
     a message is delivered; bytes are sent as they are (a JPEG). Raises ValueError for NaN and infinity. Thread: any.
     `subscribe` may be called at any time, once per topic, with wildcards; the bus subscribes on every connect.
     `callback` runs in the bus's thread and must return at once; its exceptions are logged. `on_published` is called
-    once the broker has the message, unless that goes through the store, in a thread that may wait for the disk. An
-    `optional` subscription that the broker refuses is no problem.
+    once the broker has the message, unless that goes through the store, as by `call`: in a thread that may wait for
+    the disk. An `optional` subscription that the broker refuses is no problem.
     """
 
     def publish(
@@ -43,6 +43,7 @@ class Bus(Protocol):
         on_published: Callable[[], None] | None = None,
     ) -> None: ...
     def subscribe(self, topic: Topic, callback: Callable[[Request], None], *, optional: bool = False) -> None: ...
+    def call(self, function: Callable[[], None]) -> None: ...
     @property
     def stats(self) -> dict[str, Any]: ...  # the `mqtt` part of `health`
     @property

@@ -111,6 +111,10 @@ class MqttBus:
         self._subscriptions.add(self._message.full(topic), callback, optional=optional)
         self._wake_up()
 
+    def call(self, function: Callable[[], None]) -> None:
+        """Have a thread call it that may wait for the disk. Thread: any."""
+        self._persistent.call(function)
+
     def switch_broker(self, broker: MqttConfig) -> None:
         """Disconnect, and connect to this broker, or to the same one by other settings; `base` must not change.
 
@@ -335,7 +339,7 @@ class MqttBus:
         if message.store_id is None:
             self._send_queue.done(message, published=result == "published")
             if result == "published" and message.on_published is not None:
-                self._persistent.call(message.on_published)
+                self.call(message.on_published)
             return
         self._persistent.done(message.store_id, result)
         if result == "published" and message.spec.retain and message.payload:

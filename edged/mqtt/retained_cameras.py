@@ -34,7 +34,7 @@ WILL_S = 120.0  # by then a broker has seen that a device is gone, where `mqtt.k
 class RetainedCameras:
     """`file` has the cameras that were published below `root`, <base>/<device>, and those of roots before it.
 
-    Thread: `keep` the loop's; the rest the bus's, and names are forgotten in that which `on_published` is called in.
+    Thread: `keep` the loop's; the rest the bus's, which never waits for the file, or that of `Bus.call`.
     """
 
     def __init__(self, bus: Bus, file: Path, root: str, on_former: Callable[[str], None] = lambda device: None) -> None:
@@ -93,12 +93,15 @@ class RetainedCameras:
         self._on_former(root.rpartition("/")[2])
         self._clear(OF_DEVICE, f"/{root}/", partial(self._forget_root, root))
 
-    def _leave(self, root: str) -> None:
+    def _leave(self, root: str) -> None:  # the only one that writes `_online_s`
         if root not in self._online_s:
             log.warning("broker: a device is online as %s, the former id of this one: nothing of it is cleared", root)
-            with self._lock:
-                self._online_s[root] = time.monotonic()
-                self._write()
+            self._online_s[root] = time.monotonic()
+            self._bus.call(self._save)
+
+    def _save(self) -> None:
+        with self._lock:
+            self._write()
 
     def _clear(
         self, specs: tuple[TopicSpec, ...], prefix: str, on_last: Callable[[], None] | None = None, **names: str

@@ -30,6 +30,7 @@ class MemoryBus:
         self._counter = MessageCounter()
         self._open = True
         self.connected = True  # False: no message arrives, as far as `on_published` is told
+        self.calls: list[Callable[[], None]] = []  # for the thread that may wait for the disk; nothing runs them here
         self.unwritten = 0  # what `stats` says of messages that are not stored yet
         self.publish(topics.STATUS.at(), make_status("online"))
 
@@ -55,6 +56,9 @@ class MemoryBus:
 
     def subscribe(self, topic: Topic, callback: Callable[[Request], None], *, optional: bool = False) -> None:
         self._callbacks[topic.path] = callback
+
+    def call(self, function: Callable[[], None]) -> None:
+        self.calls.append(function)
 
     def receive(self, request: Request) -> None:
         """Deliver a request as if it came from a broker."""

@@ -115,6 +115,9 @@ def test_former_device_id_that_is_seen_online_is_another_device_unless_its_last_
     box.start("stall", root="edged/other")
     assert box.status("online") == box.removed == []
     assert "a device is online as edged/box" in caplog.text
+    assert box.saved["former"] == {OLD[1:]: ["stall", "yard"]}, "the bus's thread does not wait for the disk"
+    for write in box.bus.calls:
+        write()
     assert box.saved["former"] == {}, "forgotten: nothing of it is cleared at another start"
     now_s = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now_s + passed_s)
