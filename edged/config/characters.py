@@ -12,7 +12,6 @@ from edged.errors import ConfigError
 
 TYPOGRAPHIC = {**dict.fromkeys("“”„‟″«»＂", '"'), **dict.fromkeys("‘’‚‛′‹›´`＇", "'")}  # what to type instead
 DOCUMENTS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"{\\rtf", b"%PDF")  # how those of word processors begin
-UTF16 = ("a UTF-16 text", "save it as UTF-8")
 
 
 def decode(data: bytes, place: str) -> str:
@@ -22,8 +21,8 @@ def decode(data: bytes, place: str) -> str:
     """
     if data.startswith(DOCUMENTS):
         raise ConfigError(f"{place}:1: is a document of a word processor; save it as plain text, in UTF-8")
-    if _is_utf16(data):
-        raise ConfigError(f"{place}:1: is {UTF16[0]}; {UTF16[1]}")
+    if wide := _wide_encoding(data):
+        raise ConfigError(f"{place}:1: is a {wide} text; save it as UTF-8")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
@@ -36,8 +35,8 @@ def decode(data: bytes, place: str) -> str:
 
 def decode_secret(data: bytes, place: str) -> str:
     """The one line of a secret's file, without the end of the line. Raises `ConfigError`, which never shows it."""
-    if _is_utf16(data):
-        raise ConfigError(f"{place}: is {UTF16[0]}; {UTF16[1]}")
+    if wide := _wide_encoding(data):
+        raise ConfigError(f"{place}: is a {wide} text; save it as UTF-8")
     try:
         text = data.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError:
@@ -71,10 +70,16 @@ def misprint(line: str, column: int) -> str | None:
     return None
 
 
-def _is_utf16(data: bytes) -> bool:
-    """With its byte order mark, or without: every second byte of plain text is zero then."""
+def _wide_encoding(data: bytes) -> str:
+    """UTF-16 or UTF-32, with its byte order mark, or without: two or three of four bytes of plain text are zero then.
+
+    Empty: neither.
+    """
     start = data[:256]
-    return start.startswith((b"\xff\xfe", b"\xfe\xff")) or (len(start) > 1 and start.count(0) * 4 >= len(start))
+    zeros = start.count(0) / max(len(start), 1)
+    if start.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")) or (len(start) > 3 and zeros > 5 / 8):
+        return "UTF-32"
+    return "UTF-16" if start.startswith((b"\xff\xfe", b"\xfe\xff")) or (len(start) > 1 and zeros >= 1 / 4) else ""
 
 
 def _name(char: str, *, shown: bool = False) -> str:
