@@ -72,11 +72,13 @@ def refused(broker: MqttConfig, version: str, reason: str) -> BrokerLost:
 def unanswered(broker: MqttConfig, version: str, timeout_s: float, *, closed: bool) -> NoConnack:
     """For a CONNECT without an answer; `closed`: the broker hung up."""
     did = "closed the connection after" if closed else f"sent nothing for {timeout_s:g} s after"
-    hint, code = "", "no-connack"
+    causes, code = [], "no-connack"
     if not broker.tls.enabled:
-        hint, code = "; it may want TLS, see mqtt.tls", "tls-wanted"
+        causes, code = ["want TLS, see mqtt.tls"], "tls-wanted"
     elif not broker.tls.cert:
-        hint, code = "; it may want a certificate, see mqtt.tls.cert", "certificate-wanted"
+        causes, code = ["want a certificate, see mqtt.tls.cert"], "certificate-wanted"
+    causes += ["take no packets of this size, with the last will"] if closed else []
+    hint = f"; it may {', or '.join(causes)}" if causes else ""
     return NoConnack(f"{address(broker)}: {did} our MQTT {version} CONNECT", code, hint=hint, closed=closed)
 
 

@@ -1,13 +1,15 @@
-"""TLS on a port without it, and no TLS on a port that wants it: the error names which."""
+"""TLS on a port without it, no TLS on a port that wants it, or no answer: the error names which."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from edged.config.tables.mqtt import MqttConfig, TlsConfig
 from edged.errors import BrokerLost
+from edged.mqtt.connect_errors import unanswered
 from edged.mqtt.connection import MqttConnection
 from tests.support.tcp_server import tcp_server
 
@@ -37,3 +39,21 @@ def test_tls_on_a_port_without_tls_is_named(closing_port: int) -> None:
 
 def test_plain_connection_on_a_tls_port_is_named(closing_port: int) -> None:
     assert error_code(MqttConfig(port=closing_port)) == "tls-wanted"
+
+
+@pytest.mark.parametrize(
+    ("closed", "tls", "hint"),
+    [
+        (True, TlsConfig(), "want TLS, see mqtt.tls, or take no packets of this size, with the last will"),
+        (
+            True,
+            TlsConfig(enabled=True, cert=Path("c"), key=Path("k")),
+            "take no packets of this size, with the last will",
+        ),
+        (False, TlsConfig(), "want TLS, see mqtt.tls"),
+    ],
+    ids=["hung up", "hung up with TLS", "silent"],
+)
+def test_broker_that_does_not_greet_back_may_have_a_small_limit(closed: bool, tls: TlsConfig, hint: str) -> None:
+    error = unanswered(MqttConfig(tls=tls), "5", 5.0, closed=closed)
+    assert str(error).endswith(f" our MQTT 5 CONNECT; it may {hint}")
