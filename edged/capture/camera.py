@@ -11,6 +11,7 @@ from edged.frame import U8, PixelFormat
 from edged.messages.schema import CameraPhase
 
 MAX_LIVE_PIXELS = 8192 * 4320  # of a network camera, in whose place another machine may be: 8K
+MAX_UNDECODABLE = 100  # frames without one that can be decoded, before a camera is given up: three seconds at 30 Hz
 EMPTY_IMAGE: U8 = np.zeros((0, 0, 3), np.uint8)  # of a frame that could not be decoded
 
 

@@ -6,13 +6,12 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 
-from edged.capture.camera import Camera, StreamFacts
+from edged.capture.camera import MAX_UNDECODABLE, Camera, StreamFacts
 from edged.errors import CameraLost, EndOfSource
 from edged.frame import image_size
 from edged.units import NS_PER_S, ns
 
 LOOK_S = 2.0  # how long a camera is watched
-MAX_UNDECODABLE = 30  # frames in a row before a camera fails
 LONG_KEY_INTERVAL_S = 4.0  # after a loss, pictures are damaged for as long; and so is the wait for the first one
 LOW_RATE_SHARE = 0.8  # of the rate asked for
 

@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
-from edged.capture.camera import Camera, CapturedImage, Stream
+from edged.capture.camera import MAX_UNDECODABLE, Camera, CapturedImage, Stream
 from edged.errors import CameraLost, EndOfSource
 from edged.frame import U8, Frame, FrameResult
 from edged.units import ns
 
 WARM_UP_FRAMES = 10  # a live camera needs about this many to adjust its exposure
-MAX_UNDECODABLE = 100  # frames, before the camera counts as lost
 GOOD_FRAME_TIMEOUT_S = 5.0  # for a degraded image to get better
 
 
@@ -64,12 +63,9 @@ def _infer_next(stream: Stream, infer: Callable[[Frame], FrameResult], name: str
 
 def next_decoded(stream: Stream, name: str, skip: int) -> CapturedImage:
     """The next frame that can be decoded, after `skip` others. Raises CameraLost when there is none."""
-    seq = 0
-    while True:
+    for seq in range(skip + MAX_UNDECODABLE):
         captured = stream.read(None)
         if captured.image.size and seq >= skip:
             return captured
-        seq += 1
-        if seq > skip + MAX_UNDECODABLE:
-            text = f"{name}: none of {seq} frames could be decoded. Check the cable, or the file"
-            raise CameraLost(text, "undecodable")
+    text = f"{name}: none of {MAX_UNDECODABLE} frames could be decoded. Check the cable, or the file"
+    raise CameraLost(text, "undecodable")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edged.capture.camera import CapturedImage, StreamFacts
+from edged.capture.camera import MAX_UNDECODABLE, CapturedImage, StreamFacts
 from edged.capture.look import CameraLook, look
 from edged.capture.sources.scripted import ScriptedCamera
 from edged.errors import CameraLost, EndOfSource
@@ -47,7 +47,7 @@ def test_look_at_a_source_without_frames_raises() -> None:
     with pytest.raises(EndOfSource):
         look(ScriptedCamera([]))
     with raises_code(CameraLost, "undecodable"):
-        look(ScriptedCamera([captured(n, image=EMPTY) for n in range(99)]))
+        look(ScriptedCamera([captured(n, image=EMPTY) for n in range(MAX_UNDECODABLE)]))
 
 
 @pytest.mark.parametrize(
