@@ -22,6 +22,7 @@ from edged.foreign_text import printable, printable_json
 from edged.messages.commands import COMMANDS
 from edged.messages.topics import DAY, SNAPSHOT
 from edged.mqtt.request import ResponseTimeout, online_devices, request_picture
+from engines.store.disk import write
 
 TIMEOUT_S = 15.0
 PICTURES = {"snapshot": SNAPSHOT, "day": DAY}  # commands that publish one, and where
@@ -99,7 +100,10 @@ def _keep(path: Path, picture: bytes | None) -> int:
         print(f"edged send: {path}: the picture did not arrive; may this user read its topic?", file=sys.stderr)
         return 1
     try:
-        path.write_bytes(picture)
+        if path.is_symlink() or (path.exists() and not path.is_file()):  # as /dev/stdout: what it is stays
+            path.write_bytes(picture)
+        else:
+            write(path, picture)
     except OSError as exc:
         raise NotWritten(f"{path}: {exc.strerror}. Choose a writable folder with free space", "folder") from exc
     print(f"{path}: {len(picture)} bytes", file=sys.stderr)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -11,6 +9,7 @@ import numpy as np
 
 from edged.errors import NotWritten
 from edged.frame import U8
+from engines.store.disk import write
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 JPEG_QUALITIES = (88, 75, 60)  # tried in this order at each scale
@@ -22,12 +21,9 @@ def write_image(path: Path, image: U8) -> None:
     if path.suffix.lower() not in SUFFIXES:
         raise NotWritten(f"{path}: unknown format; end the name in one of {', '.join(SUFFIXES)}", "suffix")
     _, encoded = cv2.imencode(path.suffix.lower(), image)
-    part = path.with_name(f".{path.name}.part")
     try:
-        _replace(part, path, encoded.tobytes())
+        write(path, encoded.tobytes())
     except OSError as exc:
-        with suppress(OSError):
-            part.unlink()
         raise NotWritten(f"{path}: {exc.strerror}. Choose a writable folder with free space", "folder") from exc
 
 
@@ -54,11 +50,3 @@ def encode_jpeg(image: U8, max_bytes: int) -> tuple[bytes, tuple[int, int]]:
                 return encoded.tobytes(), (small.shape[1], small.shape[0])
     text = f"an image of {image.shape[1]} x {image.shape[0]} px does not fit {max_bytes} bytes; allow more"
     raise NotWritten(text, "size")
-
-
-def _replace(part: Path, path: Path, content: bytes) -> None:
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edged.units import BYTES_PER_MB, S_PER_DAY
+from engines.store.disk import write
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +43,7 @@ class EvidenceStore:
         at = self.folder(alert_id)
         at.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
-            part = at / f".{name}.part"
-            part.write_bytes(content)
-            part.replace(at / name)
+            write(at / name, content)
 
     def put_message(self, alert_id: str, message: Mapping[str, Any]) -> None:
         """Keep the message of the alert's present stage. Raises OSError."""

@@ -106,6 +106,17 @@ def publish(part: Path, final: Path) -> None:
         sync(final.parent)
 
 
+def write(path: Path, content: bytes) -> None:
+    """Replace a file, whole or not at all, even through a power cut. Raises OSError; an older file is then kept."""
+    part = path.with_name(f".{path.name}.part")
+    with remove_on_error(part):
+        with open_new(part) as file:
+            file.write(content)
+        sync(part)
+        os.replace(part, path)
+    sync(path.parent)
+
+
 def sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
