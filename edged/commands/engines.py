@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from edged.commands.interrupts import stop_on_signal
 from edged.commands.models import card_of
-from edged.commands.progress import build_bar, print_table
+from edged.commands.progress import build_bar, print_rows
 from edged.config.load import load
 from edged.config.tree import Config
 from edged.errors import ConfigError
@@ -88,7 +87,7 @@ def _list(args: argparse.Namespace) -> int:
     if not rows and not args.json:
         print(_why_none(args))
         return 0
-    return _print(args, LIST_COLUMNS, rows)
+    return print_rows(args, LIST_COLUMNS, rows)
 
 
 def _why_none(args: argparse.Namespace) -> str:
@@ -104,7 +103,7 @@ def _build(args: argparse.Namespace) -> int:
     with stop_on_signal() as stop:
         builder = _builder(args, args.memory_mb)
         rows, failed = _each(args, lambda card: [_build_one(args, builder, card, stop)])
-    _print(args, BUILD_COLUMNS, rows)
+    print_rows(args, BUILD_COLUMNS, rows)
     return int(failed)
 
 
@@ -160,7 +159,7 @@ def _verify(args: argparse.Namespace) -> int:
         return [{"model": card.name, "result": "not usable", "reason": "; ".join(reason for _, reason in found)}]
 
     rows, _ = _each(args, verdict)
-    _print(args, ("model", "result", "reason"), rows)
+    print_rows(args, ("model", "result", "reason"), rows)
     return int(any(row["result"] != "usable" for row in rows))
 
 
@@ -183,7 +182,7 @@ def _explain(args: argparse.Namespace) -> int:
         return [{**about, "reason": reason} for reason in found]
 
     rows, failed = _each(args, reasons)
-    _print(args, ("model", "precision", "key", "reason"), rows)
+    print_rows(args, ("model", "precision", "key", "reason"), rows)
     return int(failed)
 
 
@@ -194,12 +193,12 @@ def _rollback(args: argparse.Namespace) -> int:
         {"model": name, "engine": engine.key.digest if engine else "no other verified engine"}
         for name, engine in back.items()
     ]
-    _print(args, ("model", "engine"), rows)
+    print_rows(args, ("model", "engine"), rows)
     return int(not all(back.values()))
 
 
 def _clean(args: argparse.Namespace) -> int:
-    return _print(args, ("removed",), [{"removed": path} for path in _engine_store(args).clean()])
+    return print_rows(args, ("removed",), [{"removed": path} for path in _engine_store(args).clean()])
 
 
 def _config(args: argparse.Namespace) -> Config:
@@ -299,11 +298,3 @@ def drift_text(drift: Mapping[str, Any] | None) -> str:
     if drift["max_shift_px"] is not None:
         return f"{drift['max_shift_px']} px, {drift['argmax_agreement']:.1%} same bins"
     return f"IoU {drift['min_iou']}, score {drift['max_score_diff']}"
-
-
-def _print(args: argparse.Namespace, columns: Sequence[str], rows: Sequence[Row]) -> int:
-    if args.json:
-        print(json.dumps(rows, indent=2))
-    else:
-        print_table(columns, rows)
-    return 0

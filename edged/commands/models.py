@@ -13,7 +13,7 @@ from typing import get_args
 
 from edged.commands.model_choice import CHOICES, GROUPS, Goal, Machine, Purpose, Subject, describe_choice, group, knows
 from edged.commands.own_command import own_command
-from edged.commands.progress import download_bars, print_table
+from edged.commands.progress import download_bars, print_rows
 from edged.config.load import load
 from edged.config.tables.models import ModelsConfig
 from edged.errors import ConfigError
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
 def _import(args: argparse.Namespace, store: ModelStore, card: Card, folder: Path) -> int:
     with readable_by_owner(args.file, folder) as file:
         drop_to_owner(folder)
-        return _print(args, RESULT_COLUMNS, [_result_row(store.import_(card, file, replace=args.replace))])
+        return print_rows(args, RESULT_COLUMNS, [_result_row(store.import_(card, file, replace=args.replace))])
 
 
 def _recommend(args: argparse.Namespace, store: ModelStore, cards: Mapping[str, Card]) -> int:
@@ -116,11 +116,11 @@ def _recommend(args: argparse.Namespace, store: ModelStore, cards: Mapping[str, 
 def _list(args: argparse.Namespace, entries: Sequence[Entry], in_use: list[str]) -> int:
     """One table per group, or with --json all in one array."""
     if args.json:
-        return _print(args, LIST_COLUMNS, [_list_row(entry, in_use) for entry in entries])
+        return print_rows(args, LIST_COLUMNS, [_list_row(entry, in_use) for entry in entries])
     for key, title in GROUPS.items():
         if rows := [_list_row(entry, in_use) for entry in entries if group(entry.card) == key]:
             print(title)
-            _print(args, LIST_COLUMNS, rows)
+            print_rows(args, LIST_COLUMNS, rows)
     if recorded := [entry.card.name for entry in entries if entry.trust == "recorded"]:
         print(f"Trusted on first use, by no pinned hash: {', '.join(recorded)}; `--json` has each sha256")
     print(f"Which to take: {own_command()} models recommend people, horses or stalls")
@@ -165,17 +165,8 @@ def _each(args: argparse.Namespace, act: Callable[[Card], VerifiedModel], cards:
             failed = 1
             rows.append({"name": card.name, "result": "failed", "error": str(exc)})
             print(f"edged models: {exc}", file=sys.stderr)
-    _print(args, RESULT_COLUMNS, rows)
+    print_rows(args, RESULT_COLUMNS, rows)
     return failed
-
-
-def _print(args: argparse.Namespace, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> int:
-    """A table of these columns, or with --json all values."""
-    if args.json:
-        print(json.dumps(rows, indent=2))
-    else:
-        print_table(columns, rows)
-    return 0
 
 
 def _list_row(entry: Entry, in_use: list[str]) -> dict[str, object]:

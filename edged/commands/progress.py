@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -32,8 +34,16 @@ class BuildProgress(Protocol):
     def left_s(self) -> float | None: ...
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
-    """Print these keys of every row as a table; a missing key is an empty cell."""
+def print_rows(args: argparse.Namespace, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> int:
+    """Print these keys of every row as a table; a missing key is an empty cell. With --json, all. Always 0."""
+    if args.json:
+        print(json.dumps(rows, indent=2))
+    else:
+        _print_table(columns, rows)
+    return 0
+
+
+def _print_table(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=PIPE_COLUMNS)
