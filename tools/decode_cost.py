@@ -89,8 +89,9 @@ def encode(path: Path, encoder: str, options: dict[str, str], frames: int) -> Pa
 def network_camera(path: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "tools.rtsp_server", str(path), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None  # noqa: S101  for mypy: it is a pipe
         try:
-            yield (process.stdout or sys.stdin).readline().split()[0]
+            yield process.stdout.readline().split()[0]
         finally:
             process.terminate()
 
