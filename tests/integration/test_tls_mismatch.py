@@ -13,6 +13,8 @@ from edged.mqtt.connect_errors import unanswered
 from edged.mqtt.connection import MqttConnection
 from tests.support.tcp_server import tcp_server
 
+WITH_CERTIFICATE = TlsConfig(enabled=True, cert=Path("c"), key=Path("k"))
+
 # paho leaves the socket of a failed handshake to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:.*SSLSocket:pytest.PytestUnraisableExceptionWarning")
 
