@@ -165,11 +165,16 @@ def test_wrong_size_is_not_confirmed_by_a_horse_on_its_chest() -> None:
     assert horse.body_size.size.length_m == 0.94
 
 
-def test_pony_is_measured_once_it_has_walked() -> None:
+def test_pony_is_measured_once_it_has_walked_and_stands_at_once_after_a_restart() -> None:
     walked = acts(("standing", 60), ("walking", 20), ("standing", 60))
     horse, counts = observed(seen(walked, View()), on_the_ground(0.75))
     assert 60 < counts["standing-s"] < 90
     assert horse.body_size.size.is_known
+    again = HorseState(on_the_ground(0.75))
+    again.body_size.restore(*horse.body_size.samples)
+    for observation in seen(acts(("standing", 10)), View()):
+        again.update(observation)
+    assert again.posture == "standing"
 
 
 def test_horse_first_seen_standing_is_measured_within_a_minute() -> None:
