@@ -65,11 +65,7 @@ class RtspCamera:
         self._uses_gstreamer = in_hardware and not self._address.encrypted
         self._pixel_format: OutputFormat = "nv12" if raw and self._uses_gstreamer else "bgr"
         self._open_s = settings.open_timeout_s
-        # FFmpeg follows a camera that refers to another machine, with the password, and unencrypted if that says so.
-        self._guarded = self._address.encrypted or bool(self._address.username)
-        self._relayed = self._guarded  # or it sends H.265, whose losses the relay marks
-        self._relay_tries = RELAY_TRIES  # left, until one succeeds
-        self._on_trial = False  # relayed for H.265 alone, and that has not succeeded yet
+        self._begin_anew()
         self._search = search_of(settings, self._address.username, self._address.password)
 
     def open(self) -> Stream:
@@ -78,14 +74,19 @@ class RtspCamera:
             return self._open()
         if (host := self._search.moved_from(self._address.host)) is not None:
             self._address = self._configured if host == self._configured.host else self._configured.at(host)
-            self._relayed = self._guarded
-            self._on_trial = False
+            self._begin_anew()
             raise CameraLost(f"{self._address.masked_url}: it is here now, and is opened next", "moved")
         try:
             return self._open()
         except CameraLost:
             self._search.lost()
             raise
+
+    def _begin_anew(self) -> None:
+        # FFmpeg follows a camera that refers to another machine, with the password, and unencrypted if that says so.
+        guarded = self._address.encrypted or bool(self._address.username)
+        self._relayed = guarded  # or it sends H.265, whose losses the relay marks
+        self._trials = 0 if guarded else RELAY_TRIES  # left of the relay for H.265 alone, until one succeeds
 
     def _open(self) -> Stream:
         limiter = RateLimiter(round(NS_PER_S / self._settings.fps)) if self._settings.fps else None
@@ -127,18 +128,18 @@ class RtspCamera:
         """As `_container`; H.265 over the relay, but where that fails and FFmpeg alone does not."""
         if not self._relayed:
             container = self._container(context, end_s)
-            if not (self._relay_tries and _is_h265(container)):
+            if not (self._trials and _is_h265(container)):
                 return container
             container.close()  # first: some cameras have one viewer at a time
-            self._relayed = self._on_trial = True
-        self._relay_tries -= self._on_trial
+            self._relayed = True
         try:
             container = self._container(context, end_s)
         except (av.FFmpegError, OSError, ValueError):
-            if self._on_trial and not self._relay_tries:
-                self._relayed = self._on_trial = False
+            if self._trials:
+                self._trials -= 1
+                self._relayed = self._trials > 0
             raise
-        self._on_trial, self._relay_tries = False, RELAY_TRIES
+        self._trials = 0
         return container
 
     def _container(self, context: ssl.SSLContext | None, end_s: float) -> Any:

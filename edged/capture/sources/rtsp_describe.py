@@ -9,7 +9,7 @@ import re
 import socket
 import ssl
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -27,6 +27,7 @@ TIMEOUT_S, MIN_TIMEOUT_S = 2.0, 0.1  # of a whole exchange
 MAX_HEADER_LINES = 100  # of an answer that are read; more is no RTSP
 MAX_LINE_BYTES, MAX_BODY_BYTES = 8192, 65536  # of an answer that are read: far more than a description has
 MAX_TRACKS, MAX_NAME = 8, 40  # of a description that are read
+ACCEPT = "Accept: application/sdp"  # header of a DESCRIBE
 VIEWERS = "check the camera's limit of viewers"
 REFUSAL_CURES = {  # of a description's video, by the reply's code
     453: f"the network or the camera is at its limit; {VIEWERS}",
@@ -112,9 +113,12 @@ class RtspReply:
 def describe(address: Address, timeout_s: float = TIMEOUT_S, tls: ssl.SSLContext | None = None) -> RtspReply:
     """The reply with the stream's description (SDP). Raises CameraLost with the reason when the server sends none."""
     try:
-        reply = _exchange(address, timeout_s, tls)
+        with closing(_Viewer(address, timeout_s, tls)) as viewer:
+            reply = viewer.ask("DESCRIBE", address.url, ACCEPT)
     except OSError as error:
         raise _lost(address, *_error_text(error, address, timeout_s)) from error
+    if reply.code == 401 and address.username and not viewer.login.is_known:
+        raise _lost(address, _unknown_login(reply, address), "login_unsupported")
     if reply.code != 200:
         raise _lost(address, *_status_text(reply, address))
     return reply
@@ -135,9 +139,8 @@ def refusal(address: Address, timeout_s: float, tls: ssl.SSLContext | None = Non
 
     Empty when it does not, or could not be asked.
     """
-    with suppress(OSError, CameraLost), connect(address, timeout_s, tls) as connection:
-        viewer = _Viewer(connection, address, timeout_s)
-        described = viewer.ask("DESCRIBE", address.url, "Accept: application/sdp")
+    with suppress(OSError, CameraLost), closing(_Viewer(address, timeout_s, tls)) as viewer:
+        described = viewer.ask("DESCRIBE", address.url, ACCEPT)
         base = described.base or address.url
         transport = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1"
         setup = viewer.ask("SETUP", _video_url(described.raw_body, base), transport)
@@ -161,26 +164,6 @@ def connect(address: Address, timeout_s: float, tls: ssl.SSLContext | None) -> s
         raise
 
 
-def _exchange(address: Address, timeout_s: float, tls: ssl.SSLContext | None) -> RtspReply:
-    deadline_s = time.monotonic() + timeout_s
-    login = address.login
-    with connect(address, timeout_s, tls) as connection:
-        answers = _Answers(connection, deadline_s)
-        connection.sendall(_request(address, 1, login))
-        reply = _read_reply(answers, address)
-        if reply.code != 401 or not address.username:
-            return reply
-        if not login.accept(reply.challenges):
-            raise _lost(address, _unknown_login(reply, address), "login_unsupported")
-        with suppress(ConnectionError):
-            connection.sendall(_request(address, 2, login))
-            if not answers.ended():
-                return _read_reply(answers, address)
-    with connect(address, max(MIN_TIMEOUT_S, deadline_s - time.monotonic()), tls) as connection:
-        connection.sendall(_request(address, 3, login))
-        return _read_reply(_Answers(connection, deadline_s), address)
-
-
 def _unknown_login(reply: RtspReply, address: Address) -> str:
     asked = printable(", ".join(map(str, challenges(reply.challenges))), 2 * MAX_NAME)
     if address.digest_only:
@@ -189,35 +172,44 @@ def _unknown_login(reply: RtspReply, address: Address) -> str:
     return f"it asks for the login {asked or 'of no kind'}; known are {KNOWN}: choose one in the camera"
 
 
-def _request(address: Address, cseq: int, login: Login) -> bytes:
-    return _message("DESCRIBE", address.url, cseq, login, "Accept: application/sdp")
-
-
-def _message(method: str, url: str, cseq: int, login: Login, header: str) -> bytes:
-    credentials = login.header(method, url)
-    lines = [f"{method} {url} RTSP/1.0", f"CSeq: {cseq}", header]
-    lines += [f"Authorization: {credentials}"] if credentials else []
-    return bytes_of("\r\n".join([*lines, "", ""]))
-
-
 class _Viewer:
-    """Asks one thing after the other on a connection, and logs in where it is asked to."""
+    """Asks one thing after the other, and logs in where it is asked to; some cameras hang up with each challenge."""
 
-    def __init__(self, connection: socket.socket, address: Address, timeout_s: float) -> None:
-        self._connection, self._address, self._login = connection, address, address.login
-        self._answers = _Answers(connection, time.monotonic() + timeout_s)
+    def __init__(self, address: Address, timeout_s: float, tls: ssl.SSLContext | None) -> None:
+        """Connected. Raises OSError."""
+        self._address, self._tls = address, tls
+        self._deadline_s = time.monotonic() + timeout_s
         self._cseq = 0
+        self.login = address.login
+        self._connection = connect(address, timeout_s, tls)
+        self._answers = _Answers(self._connection, self._deadline_s)
 
     def ask(self, method: str, url: str, header: str) -> RtspReply:
         """The reply. Raises OSError and CameraLost."""
-        reply = self._ask(method, url, header)
-        again = reply.code == 401 and self._address.username and self._login.accept(reply.challenges)
-        return self._ask(method, url, header) if again else reply
-
-    def _ask(self, method: str, url: str, header: str) -> RtspReply:
-        self._cseq += 1
-        self._connection.sendall(_message(method, url, self._cseq, self._login, header))
+        self._send(method, url, header)
+        reply = _read_reply(self._answers, self._address)
+        if reply.code != 401 or not self._address.username or not self.login.accept(reply.challenges):
+            return reply
+        with suppress(ConnectionError):
+            self._send(method, url, header)
+            if not self._answers.ended():
+                return _read_reply(self._answers, self._address)
+        self.close()
+        left_s = max(MIN_TIMEOUT_S, self._deadline_s - time.monotonic())
+        self._connection = connect(self._address, left_s, self._tls)
+        self._answers = _Answers(self._connection, self._deadline_s)
+        self._send(method, url, header)
         return _read_reply(self._answers, self._address)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _send(self, method: str, url: str, header: str) -> None:
+        self._cseq += 1
+        credentials = self.login.header(method, url)
+        lines = [f"{method} {url} RTSP/1.0", f"CSeq: {self._cseq}", header]
+        lines += [f"Authorization: {credentials}"] if credentials else []
+        self._connection.sendall(bytes_of("\r\n".join([*lines, "", ""])))
 
 
 def _video_url(sdp: str, base: str) -> str:

@@ -85,6 +85,11 @@ class Login:
         self._uses, self._client_nonce = 0, token_hex(8)
         return self._challenge is not None
 
+    @property
+    def is_known(self) -> bool:
+        """Whether a challenge was accepted last."""
+        return self._challenge is not None
+
     def header(self, method: str, uri: str) -> str:
         """The value of Authorization for a request without a body; empty before a challenge was accepted."""
         if self._challenge is None:
