@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from av.bitstream import BitStreamFilterContext
+from av.stream import Disposition
 from av.video.reformatter import ColorRange, Colorspace
 
 from edged.capture.camera import CapturedImage
@@ -63,10 +64,58 @@ def test_video_without_times_falls_back_to_its_rate(tmp_path: Path) -> None:
     assert times_ms(list(frames_of(path))) == [0, 40, 80, 120, 160]
 
 
-def test_avi_with_b_frames_has_the_times_of_its_rate(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["avi", "asf", "mxf"])
+def test_b_frames_without_times_have_those_of_the_rate(kind: str, tmp_path: Path) -> None:
     options = {"bf": "2", "b_strategy": "0"}
-    path = write_video(tmp_path / "x.avi", moving_square(12), rate_hz=10, options=options)
-    assert times_ms(list(frames_of(path))) == list(range(0, 1200, 100))
+    path = write_video(tmp_path / f"x.{kind}", moving_square(12), rate_hz=25, options=options)
+    assert times_ms(list(frames_of(path))) == list(range(0, 480, 40))
+
+
+@pytest.mark.parametrize(("kind", "lost"), [("mkv", 0), ("avi", 0), ("mkv", 20)])
+def test_video_that_begins_late_is_whole(
+    kind: str, lost: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    late_ms = [30000 + 100 * number for number in range(30)]
+    path = write_video(tmp_path / f"x.{kind}", moving_square(30), rate_hz=10, times_ms=late_ms, gop=1)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * (30 - lost) // 30])
+    assert times_ms(list(frames_of(path)))[0] == 0
+    assert ("ends early" in caplog.text) is bool(lost)
+
+
+def test_flv_with_b_frames_is_whole(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    options = {"bf": "2", "b_strategy": "0"}
+    path = write_video(tmp_path / "x.flv", moving_square(12), rate_hz=25, options=options)
+    assert times_ms(list(frames_of(path))) == list(range(0, 480, 40))
+    assert caplog.text == ""
+
+
+def test_track_that_players_show_is_played_and_the_other_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "x.mp4"
+    with av.open(str(path), "w") as out:
+        tracks = [out.add_stream("libx264", rate=10, width=width, height=96) for width in (64, 128)]
+        tracks[0].disposition, tracks[1].disposition = Disposition(0), Disposition.default
+        for track in tracks:
+            frames = [
+                av.VideoFrame.from_ndarray(image, format="bgr24") for image in moving_square(3, (track.width, 96))
+            ]
+            out.mux([packet for frame in [*frames, None] for packet in track.encode(frame)])
+    assert [frame.image.shape[1] for frame in frames_of(path)] == [128] * 3
+    assert "has 2 video tracks, and the one of 128x96 is played" in caplog.text
+
+
+def test_thermal_video_of_16_bits_is_stretched_to_8(tmp_path: Path) -> None:
+    readings = 29000 + 10 * np.arange(96 * 64, dtype=np.uint16).reshape(96, 64) % 300
+
+    def as_readings(_: Any) -> Any:
+        return av.VideoFrame.from_ndarray(readings.astype(np.uint16), format="gray16le")
+
+    path = tmp_path / "x.mkv"
+    images = moving_square(2, (64, 96))
+    write_video(path, images, codec="ffv1", options={}, pixel_format="gray16le", prepare=as_readings)
+    for frame in frames_of(path):
+        expected = np.round((readings - 29000.0) * 255 / (readings.max() - 29000))
+        assert np.abs(frame.image - expected[:, :, None]).max() <= 1
 
 
 @pytest.mark.parametrize(

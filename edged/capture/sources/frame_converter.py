@@ -16,6 +16,7 @@ import numpy as np
 from av.sidedata.sidedata import Type as SideData
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
+from edged.capture.sources.depth import to_8_bit
 from edged.capture.sources.rotation import rotated
 from edged.errors import CameraLost
 from edged.frame import U8
@@ -26,6 +27,7 @@ MAX_PIXELS = 8192 * 8192
 FULL_RANGE = int(ColorRange.JPEG)
 BICUBIC = int(Interpolation.BICUBIC)  # as OpenCV does it: of 10 bits, bilinear takes 1 % of the red
 NEARLY_SQUARE = Fraction(1, 50)  # a pixel's sides that differ by less are rounding of the display size
+GREY_16_BITS = frozenset(["gray16be", "gray16le"])
 MAX_ASPECT = 8  # a pixel's sides that differ by more are an error of the stream
 
 
@@ -53,6 +55,8 @@ class FrameConverter:
         """
         width, height = square_size((frame.width, frame.height), pixel_aspect)
         check_size((width, height), self._max_pixels)
+        if frame.format.name in GREY_16_BITS:  # readings of a thermal camera, mostly, which use few of their levels
+            frame = av.VideoFrame.from_ndarray(to_8_bit(frame.to_ndarray()), "bgr24")
         plane = self._reformat(frame, width, height).planes[0]
         image: U8 = np.ndarray((height, width, 3), np.uint8, plane, strides=(plane.line_size, 3, 1))
         if orientation.mirrored:

@@ -13,7 +13,7 @@ import av
 
 from edged.capture.camera import CapturedImage, StreamFacts
 from edged.capture.sources.recording_times import RecordingTimes
-from edged.capture.sources.video_reader import JOINED_CODECS, Picture, VideoReader
+from edged.capture.sources.video_reader import JOINED_CODECS, Picture, VideoReader, video_tracks
 from edged.config.tables.camera import CameraConfig
 from edged.errors import CameraLost, EndOfSource
 from edged.frame import U8
@@ -23,6 +23,10 @@ log = logging.getLogger(__name__)
 
 SEEKABLE_SUFFIXES = frozenset([".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"])  # FFmpeg can rewind these
 TRANSPORT_FORMATS = frozenset(["mpegts", "mpeg", "rtsp"])  # recorded as they came over a network
+# FFmpeg finds no presentation times in these where pictures are reordered. Sources:
+# findings/h264-in-avi-is-a-frame-late.sh, findings/b-frames-in-asf-and-mxf.sh
+PACKET_TIMES = frozenset(["asf", "avi", "mxf"])
+FROM_ZERO = frozenset(["asf", "avi", "matroska,webm", "nut"])  # headers say when they end, others how long they are
 MAX_TRANSPORT_GAP_NS = 10 * NS_PER_S  # a longer gap in one is a new beginning. Source: FFmpeg's dts_delta_threshold
 DEFAULT_VIDEO_HZ = 25.0  # of a video without a rate
 MAX_VIDEO_HZ = 1000.0  # a higher rate in a file's header is wrong
@@ -60,12 +64,14 @@ class VideoStream:
         self._earlier_ns = 0  # the rounds before this one
         self._rewound = False  # this round began by rewinding, not by opening the file again
         self._position = self._decoded = 0  # pictures of this round
+        self._end_stamp_ns = 0  # of its last picture, by the file's own times
         self._open()
 
     def read(self, out: U8 | None) -> CapturedImage:
         picture = self._next_picture()
         image = self._reader.image(picture, out)
         self._decoded += image.size > 0
+        self._end_stamp_ns = max(self._end_stamp_ns, picture.stamp_ns or 0)
         # One that failed comes when its error does, not in its turn.
         source_ns = self._times.now_ns if picture.frame is None else self._times.next_ns(self._stamp_ns(picture))
         played_ns = self._earlier_ns + source_ns
@@ -91,13 +97,10 @@ class VideoStream:
         return self._reader.facts
 
     def _stamp_ns(self, picture: Picture) -> int | None:
-        """Its own time; None in an AVI of H.264 or H.265 with B-frames: FFmpeg gives those the places of their packets.
-
-        Source: findings/h264-in-avi-is-a-frame-late.sh
-        """
+        """Its own time; None where H.264 or H.265 has B-frames and FFmpeg gives those the places of their packets."""
         codec = self._reader.codec
         reordered = codec.has_b_frames and codec.name in JOINED_CODECS
-        return None if reordered and self._reader.container.format.name == "avi" else picture.stamp_ns
+        return None if reordered and self._reader.container.format.name in PACKET_TIMES else picture.stamp_ns
 
     def _due_ns(self, number: int, played_ns: int) -> int:
         """When it is due from the beginning: at the configured rate, or at its own time."""
@@ -112,13 +115,16 @@ class VideoStream:
             raise CameraLost(f"{self._path}: {lost}", lost.code) from lost
         self._step_ns = round(NS_PER_S / _rate_hz(self._reader.track))
         self._announced_ns = _announced_ns(container, self._reader.track)
+        if len(tracks := video_tracks(container)) > 1 and not self._frames_read:
+            text = "camera %s: %s has %d video tracks, and the one of %dx%d is played; give each as a file of its own"
+            log.warning(text, self._name, self._path, len(tracks), self._reader.codec.width, self._reader.codec.height)
         self._begun_utc_ms = begun_utc_ms(container.metadata)
         self._begin()
 
     def _begin(self) -> None:
         transport = self._reader.container.format.name in TRANSPORT_FORMATS
         self._times = RecordingTimes(self._step_ns, MAX_TRANSPORT_GAP_NS if transport else None)
-        self._position = self._decoded = 0
+        self._position = self._decoded = self._end_stamp_ns = 0
 
     def _next_picture(self) -> Picture:
         while True:
@@ -165,7 +171,12 @@ class VideoStream:
         if reader.container.format.name == "gif":  # it has no length, only an end
             return not _tail(self._path).rstrip(b"\0").endswith(GIF_END)
         if self._announced_ns is not None:
-            return self._times.end_ns < COMPLETE_SHARE * self._announced_ns - self._step_ns
+            seen_ns = self._times.end_ns  # from its first picture on
+            if reader.container.format.name in FROM_ZERO:  # an AVI may begin with pictures that are left out
+                begun_ns = _begun_ns(reader.container, reader.track)
+                seen_ns = max(seen_ns, self._end_stamp_ns + self._step_ns - begun_ns)
+            delay_ns: int = (1 + reader.codec.has_b_frames) * self._step_ns  # some count that of the decoder, too
+            return seen_ns < COMPLETE_SHARE * self._announced_ns - delay_ns
         alone = len(reader.container.streams) == 1
         return alone and 0 < reader.end_byte < COMPLETE_SHARE * reader.container.size
 
@@ -209,7 +220,17 @@ def _rate_hz(track: Any) -> float:
 def _announced_ns(container: Any, track: Any) -> int | None:
     """How long the header says that the track's pictures last; None when it does not say."""
     whole_ns = None if container.duration is None else int(container.duration) * NS_PER_US
-    if track.duration is None or not track.time_base:
-        return whole_ns if len(container.streams) == 1 else None
-    own_ns = round(float(track.duration * track.time_base) * NS_PER_S)
-    return own_ns if whole_ns is None else min(own_ns, whole_ns)
+    # Matroska has one duration for all tracks, which FFmpeg may give to each.
+    if track.duration is None or not track.time_base or container.format.name == "matroska,webm":
+        announced_ns = whole_ns if len(container.streams) == 1 else None
+    else:
+        own_ns = round(float(track.duration * track.time_base) * NS_PER_S)
+        announced_ns = own_ns if whole_ns is None else min(own_ns, whole_ns)
+    return None if announced_ns is None else announced_ns - _begun_ns(container, track)
+
+
+def _begun_ns(container: Any, track: Any) -> int:
+    """When the track begins, where the announced end counts from 0; else 0."""
+    if container.format.name not in FROM_ZERO or not track.start_time or not track.time_base:
+        return 0
+    return round(float(track.start_time * track.time_base) * NS_PER_S)

@@ -266,12 +266,17 @@ class VideoReader:
         self.codec, self._aspect_at_open = lenient, None
 
 
-def _video_track(container: Any) -> Any:
-    """The first video track that is no cover picture. Raises CameraLost without one."""
+def video_tracks(container: Any) -> list[Any]:
+    """The video tracks that are no cover pictures, nor one picture beside a video."""
     tracks = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
     tracks = [one for one in tracks if one.codec_context is not None]
-    if tracks:  # an animated AVIF has a track with its first picture alone
-        return next((one for one in tracks if one.frames != 1), tracks[0])
+    return [one for one in tracks if one.frames != 1] or tracks[:1]  # an animated AVIF has its first picture as one
+
+
+def _video_track(container: Any) -> Any:
+    """The video track that players show: the first that is on by default. Raises CameraLost without one."""
+    if tracks := video_tracks(container):
+        return next((one for one in tracks if one.disposition & Disposition.default), tracks[0])
     others = sorted({str(one.type) for one in container.streams} & {"audio", "subtitle"})
     if not others:
         raise CameraLost("truncated, or neither a video nor an image", "undecodable")
