@@ -14,8 +14,11 @@ from pydantic_core import CoreSchema, core_schema
 MASK, REST = "***", "…"
 SCHEME = "[a-z][a-z0-9+.-]*://"
 HOST = r"[^\s/?#'\"]*"
+SHORTENED = r"\*\*\*@(?![^\s'\"]*@)"  # by these functions, before
 ADDRESS = re.compile(rf"(?is)({SCHEME})(.*@)?({HOST})(.*)")
-ADDRESS_IN_TEXT = re.compile(rf"(?i)({SCHEME})([^\n]*@)?({HOST}?)([/?#][^\s'\"]*?)?(?=[:,;.)]*(?:[\s'\"]|$))")
+ADDRESS_IN_TEXT = re.compile(
+    rf"(?i)({SCHEME})({SHORTENED}|[^\n]*@)?({HOST}?)([/?#][^\s'\"]*?)?(?=[:,;.)]*(?:[\s'\"]|$))"
+)
 WITHOUT_SLASHES = re.compile(r"(?i)\b((?:rtsp|rtsps|rtmp|http|https|mqtt|mqtts|ws|wss):)(?!//|\s)[^\s'\"]+")
 LOGIN = re.compile(r"[^\s'\"=/@]*:[^\s'\"/]*@(?=[^\s])")  # user:password@host
 

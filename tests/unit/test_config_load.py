@@ -153,7 +153,7 @@ def test_environment_variable_gives_a_key(variable: str, value: str, want: objec
         (
             {"EDGED_CAMERAS__A__SOURCE": "rtsp://u:hunter2@h:port"},
             'EDGED_CAMERAS__A__SOURCE = "rtsp://***@h:port": must be rtsp://host[:port]/path; '
-            "in a password write %23 %2F %3F %40 for # / ? @",
+            "in a password write %23 %2F %3F %40 for # / ? and the at sign",
         ),
         ({"EDGED_" + "A__" * 3000: "x"}, None),
     ],
