@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit, urlunsplit
 
 from edged.behaviour.horse.drawing import drawing_errors, outline_errors
 from edged.behaviour.horse.polygons import outline_error
@@ -19,7 +20,7 @@ from edged.config.load import read_layers
 from edged.config.messages import ConfigProblem, Layers, config_error
 from edged.config.partial import PartialConfig, validate_partly
 from edged.config.profiles import overlap
-from edged.config.tables.camera import CameraConfig
+from edged.config.tables.camera import RTSP_PORTS, CameraConfig
 from edged.config.tables.models import ModelsConfig
 from edged.config.tables.profiles import CameraChanges
 from edged.config.tables.stall import StallConfig
@@ -33,6 +34,9 @@ from engines.errors import CardError
 log = logging.getLogger(__name__)
 
 GROUND_PLANE = "edged.behaviour.horse.ground_plane"  # needs numpy, which takes longer to import than all checks
+
+MAX_LENS_OFF = 0.15  # share of a side; lenses are centred within a tenth
+HIGH_CAMERA_M = 7.0  # above the floor; stables have ceilings of 3 to 5 m
 
 
 class CheckedConfig(NamedTuple):
@@ -78,6 +82,9 @@ def check_layers(layers: Layers) -> CheckedConfig:
     violations = list(crosscheck(partial, partial.config, cards))
     if cards and partial.knows(("models",)):
         remarks += model_remarks(partial.config, cards)
+    for name, camera in partial.config.enabled_cameras.items():
+        if partial.knows(("cameras", name)):
+            remarks += geometry_remarks(("cameras", name), camera, _upright_size(camera))
     wrong = {key for key, _, _ in violations}
     return CheckedConfig(
         None if partial.problems else partial.config,
@@ -217,11 +224,29 @@ def _regions_outside(key: Key, camera: CameraConfig, size_wh: tuple[int, int]) -
         centre = (
             f"has its centre at {lens.cx:g}, {lens.cy:g}, outside the upright image of {size_wh[0]} x {size_wh[1]} px"
         )
-        yield (*key, "intrinsics"), "a lens", f"{centre}; scale it to the requested size"
+        yield (*key, "intrinsics"), None, f"{centre}; scale it to the requested size"
     for path, polygons in _polygon_lists(camera):
         for place, polygon in enumerate(polygons):
             if not all(_inside(point, size_wh) for point in polygon):
                 yield (*key, *path, place), polygon, inside
+
+
+def geometry_remarks(key: Key, camera: CameraConfig, size_wh: tuple[int, int] | None) -> Iterator[Violation]:
+    """A lens or a floor that is possible, and hardly meant; `size_wh` of the upright image in px, None: not known."""
+    if size_wh is None:
+        return
+    middle = [side / 2 for side in size_wh]
+    if lens := camera.intrinsics:
+        off = max(abs(lens.cx - middle[0]) / size_wh[0], abs(lens.cy - middle[1]) / size_wh[1])
+        if MAX_LENS_OFF < off < 0.5:
+            there = f"its centre at {lens.cx:g}, {lens.cy:g} is far from the middle of the upright image"
+            yield (*key, "intrinsics"), None, f"{there}, {middle[0]:g}, {middle[1]:g}; is it for this size and rotate?"
+    if camera.stall.floor_m is None or not (camera.stall.enabled or camera.person_down.enabled):
+        return
+    measures = import_module(GROUND_PLANE).floor_measures(camera.stall.floor, camera.stall.floor_m, size_wh)
+    if measures is not None and (height_m := measures["camera_height_m"]) > HIGH_CAMERA_M:
+        sentence = f"the camera would hang {height_m:.1f} m above it; is it in metres? a foot is 0.305 m"
+        yield (*key, "stall", "floor_m"), camera.stall.floor_m, sentence
 
 
 def _polygon_lists(camera: CameraConfig) -> Sequence[tuple[Key, Sequence[Polygon]]]:
@@ -262,8 +287,12 @@ def _shared_sources(cameras: Mapping[str, CameraConfig]) -> Iterator[Violation]:
 
 
 def _opened_path(camera: CameraConfig) -> str:
-    """What is opened: a V4L2 device may be called by its number, its node, or a link to that."""
-    if camera.source_kind != "v4l2":
-        return camera.source.reveal()
+    """What is opened: a V4L2 device may be called by its number, its node, or a link to that; a stream with a login."""
     source = camera.source.reveal()
+    if camera.source_kind == "rtsp":
+        parts = urlsplit(source)
+        host, port = parts.hostname or "", parts.port or RTSP_PORTS[parts.scheme]
+        return urlunsplit(parts._replace(netloc=f"{host}:{port}"))
+    if camera.source_kind != "v4l2":
+        return source
     return os.path.realpath(f"/dev/video{source}" if source.isdigit() else source)

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from edged.behaviour.horse.polygons import contains, distance_to_edges
-from edged.behaviour.horse.thresholds import Behaviours, Gait
+from edged.behaviour.horse.thresholds import HORSE_SCHEMA, Behaviours, Gait
 from edged.config.layers import variable_of_key
 from edged.config.partial import PartialConfig
 from edged.config.tables.camera import CameraConfig
@@ -86,6 +86,13 @@ def model_remarks(config: Config, cards: Mapping[str, CardOutline]) -> Iterator[
                 yield key, True, f"models.detector = {config.models.detector!r} knows no horse; choose one that does"
             elif HORSE not in config.models.pose:
                 yield key, True, "postures and gaits need keypoints of horses; name a pose model in models.pose.horse"
+            elif (schema := _schema(cards, config.models.pose[HORSE])) not in (None, HORSE_SCHEMA):
+                sentence = f"postures and gaits need the keypoints {HORSE_SCHEMA}, and models.pose.horse has {schema}"
+                yield key, True, f"{sentence}; choose another"
+
+
+def _schema(cards: Mapping[str, CardOutline], name: str) -> str | None:
+    return cards[name].schema if name in cards else None
 
 
 def _not_enabled(key: Key, section: Section) -> Iterator[Violation]:

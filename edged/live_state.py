@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from edged.behaviour.horse.thresholds import HORSE_SCHEMA
 from edged.behaviour.monitor import CameraReading, Monitored
 from edged.capture.hub import CameraHub
 from edged.config.tables.camera import CameraConfig
@@ -21,8 +22,6 @@ from edged.inference.engine_builds import BuildStatus, EngineBuildService
 from edged.inference.load_models import LoadedModels
 from edged.pipeline import Pipeline
 from edged.publisher import Publisher
-
-HORSE_SCHEMA = "ap10k-17"
 
 
 class LiveState:

@@ -32,6 +32,7 @@ class CardOutline(NamedTuple):
     name: str
     task: str
     classes: tuple[str, ...] | None  # that a detector knows; None: it is no detector
+    schema: str | None = None  # of the keypoints of a pose model; None: it is none
 
 
 class Outlines(Mapping[str, CardOutline]):
@@ -64,8 +65,10 @@ def _ours(name: str) -> CardOutline:
     table = tomllib.loads((OURS / f"{name}.toml").read_text("utf-8"))
     written = table["detect"]["classes"] if "detect" in table else None
     classes = CLASSES[written] if isinstance(written, str) else written
-    return CardOutline(name, table["task"], None if classes is None else tuple(classes))
+    schema = table["pose"]["schema"] if "pose" in table else None
+    return CardOutline(name, table["task"], None if classes is None else tuple(classes), schema)
 
 
 def _outline(card: Card) -> CardOutline:
-    return CardOutline(card.name, card.task, card.detect.classes if card.detect else None)
+    schema = card.pose.schema_name if card.pose else None
+    return CardOutline(card.name, card.task, card.detect.classes if card.detect else None, schema)

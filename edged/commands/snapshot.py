@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edged.behaviour.horse.day_log import DayLog
 from edged.behaviour.horse.stall_monitor import StallMonitor
+from edged.behaviour.horse.thresholds import HORSE_SCHEMA
 from edged.behaviour.messages import stall_state
 from edged.behaviour.words import describe_scene
 from edged.capture.make_camera import make_camera
@@ -25,7 +26,6 @@ from edged.drawing.side_view import beside
 from edged.errors import ConfigError
 from edged.frame import FrameResult, TrackedSubject
 from edged.inference.load_models import load_models
-from edged.live_state import HORSE_SCHEMA
 from edged.pipeline import Pipeline
 from edged.units import NS_PER_S, plural
 

@@ -144,12 +144,21 @@ def _syntax_error(path: str, text: str, message: str) -> str:
     message = message[: place.start()]
     number = int(place[1] or text.rstrip().count("\n") + 1)
     line, column = text.split("\n")[number - 1].removesuffix("\r"), int(place[2] or 0)
-    hint = _hint(SYNTAX_HINTS, message) or characters.misprint(line, column)
+    hint = _hint(SYNTAX_HINTS, message) or characters.misprint(line, column) or _other_format(line)
     if hint is None:
         at = f" at column {column}" if column else ""
         cure = _hint(PLACE_HINTS, message) if line[column - 1 : column] else None
         hint = f"not TOML{at}: {cure or f'{message}; correct it'}"
     return f"{path}:{number}: {hint}"
+
+
+def _other_format(line: str) -> str | None:
+    """What a line is that belongs into another kind of file, and what to do; None: nothing is known."""
+    if re.match(r"\s*(-\s+)?[\w-]+:(\s|$)", line):
+        return 'this is YAML, and the file is read as TOML: write a table as [cameras.NAME], a key as source = "…"'
+    if line.lstrip().startswith("{"):
+        return 'this is JSON, and the file is read as TOML: write a table as [cameras.NAME], a key as source = "…"'
+    return None
 
 
 def _hint(hints: Mapping[str, str], message: str) -> str | None:

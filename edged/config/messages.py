@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from edged.config.layers import Layer
 from edged.config.renamed import advice
-from edged.config.schema import Node, node_at, suggest_key
+from edged.config.schema import NAME, Node, node_at, suggest_key
 from edged.config.toml_lines import Key
 from edged.config.toml_text import dotted, toml_value
 from edged.errors import ConfigError
@@ -27,8 +27,8 @@ SECRET_NAMES = frozenset({"password", "token", "websocket_path"})  # last parts 
 SENTENCES = {
     "missing": ("must be given", "add {example}"),
     "extra_forbidden": ("is not a known key", "{advice}"),
-    "model_type": ("must be a table", "write its keys below a [{key}] header"),
-    "dict_type": ("must be a table", "write its keys below a [{key}] header"),
+    "model_type": ("must be a table", "write its keys below a [{header}] header"),
+    "dict_type": ("must be a table", "write its keys below a [{header}] header"),
     "int_type": ("must be {wanted}", "write digits, without quotes"),
     "float_type": ("must be {wanted}", "write digits, without quotes"),
     "finite_number": ("must be {wanted}", "write digits"),
@@ -160,12 +160,23 @@ def _sentence(code: str, key: Key, message: str) -> str:
 
 def _placeholders(key: Key, message: str) -> dict[str, str]:
     """The values of the sentences' placeholders."""
-    values = {"message": message.removeprefix("Value error, "), "key": dotted(key)}
+    values = {"message": message.removeprefix("Value error, "), "header": _header(key)}
     here = node_at(key)
     if here is None:
         return values | {"advice": _advice(key)}
     example = "" if here.is_table else example_line(key)
     return values | {"wanted": here.expected, "noun": here.noun, "limits": here.limits, "example": example}
+
+
+def _header(key: Key) -> str:
+    """The header of the table that is wanted at a key; `cameras.NAME` also for a key of a camera without its name."""
+    here, above = node_at(key), node_at(key[:-1])
+    if here is not None and here.is_table and NAME in here.children:
+        return f"{dotted(key)}.NAME"
+    unnamed = above is not None and above.is_table and NAME in above.children
+    if above is not None and unnamed and key[-1] in above.children[NAME].children:
+        return f"{dotted(key[:-1])}.NAME"
+    return dotted(key)
 
 
 def _advice(key: Key) -> str:

@@ -33,9 +33,10 @@ def test_every_card_we_ship_is_valid() -> None:
 def test_outlines_say_what_the_cards_say(tmp_path: Path) -> None:
     cards = load()
     classes = {name: card.detect.classes if card.detect else None for name, card in cards.items()}
-    assert outlines() == {name: CardOutline(name, card.task, classes[name]) for name, card in cards.items()}
+    schemas = {name: card.pose.schema_name if card.pose else None for name, card in cards.items()}
+    assert outlines() == {name: CardOutline(name, cards[name].task, classes[name], schemas[name]) for name in cards}
     write(tmp_path, GOOD)
-    assert outlines(tmp_path)["mine"] == CardOutline("mine", "pose", None)
+    assert outlines(tmp_path)["mine"] == CardOutline("mine", "pose", None, "lsp-14")
     assert outlines(tmp_path).keys() == {*cards, "mine"}
 
 

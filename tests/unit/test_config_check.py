@@ -166,7 +166,7 @@ def test_invalid_key_causes_no_other_problem(text: str, want: list[str], tmp_pat
         ),
         (
             SIZED + "intrinsics = { fx = 1400, fy = 1400, cx = 960, cy = 540 }",
-            'F:4 cameras.a.intrinsics = "a lens": has its centre at 960, 540, outside the upright image of 640 x 480',
+            "F:4 cameras.a.intrinsics: has its centre at 960, 540, outside the upright image of 640 x 480",
         ),
         (
             SIZED + "masks = [[[0, 0], [9, 0], [9, 9]],\n[[0, 0], [9, 0], [9, 481]]]",
@@ -335,3 +335,33 @@ def test_timetables_that_touch_do_not_overlap(tmp_path: Path) -> None:
     times = '[profiles.m]\nstart = "21:00"\nend = "05:00"\n[profiles.n]\nstart = "05:00"\nend = "21:00"\n'
     file.write_text(SIZED + times)
     assert run(check, str(file)) == 0
+
+
+def test_one_stream_with_two_logins_is_one_source(tmp_path: Path) -> None:
+    text = """[cameras.a]
+source = "rtsp://u:p@10.0.0.9/s"
+[cameras.b]
+source = "rtsp://10.0.0.9:554/s"
+[cameras.c]
+source = "rtsp://10.0.0.9/t"
+"""
+    assert refused(tmp_path, text) == [
+        'F:4 cameras.b.source = "rtsp://10.0.0.9:554/…": is also the source of cameras.a; remove one of them'
+    ]
+
+
+def test_corners_as_shares_of_the_image_are_refused(tmp_path: Path) -> None:
+    text = SIZED + "masks = [[[0, 0], [0.5, 0], [0, 0.4]]]\n[cameras.a.stall]\nfloor = [[0, 0], [1, 0], [1, 1]]\n"
+    lines = [line for line in refused(tmp_path, text) if not line.startswith("remark")]
+    assert [line.partition(": ")[0].split(" = ")[0] for line in lines] == [
+        "F:4 cameras.a.masks[0]",
+        "F:6 cameras.a.stall.floor",
+    ]
+    assert all("not in shares of the image" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"), [("mqtt:\n  host: 10.0.0.2\n", "YAML"), ('{"mqtt": {"host": "10.0.0.2"}}', "JSON")]
+)
+def test_file_of_another_format_is_named(text: str, kind: str, tmp_path: Path) -> None:
+    assert f"F:1: this is {kind}, and the file is read as TOML: " in refused(tmp_path, text)[0]

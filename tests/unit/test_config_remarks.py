@@ -44,6 +44,19 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
         (CAMERA + 'classes = ["person"]\naisle.enabled = true', 'F:3 cameras.a.classes = ["person"]: no horse is'),
         (CAMERA + 'classes = ["horse"]\n' + STALL, 'F:3 cameras.a.classes = ["horse"]: no person is looked for, so'),
         (CAMERA + STALL + '[models]\npose = { person = "rtmpose-t-coco17" }', "F:4 cameras.a.stall.enabled = true: "),
+        (
+            CAMERA + STALL + '[models]\npose = { horse = "rtmpose-t-coco17" }',
+            "F:4 cameras.a.stall.enabled = true: postures and gaits need the keypoints ap10k-17, and models.pose.horse "
+            "has coco-17; choose another",
+        ),
+        (
+            CAMERA + "size = [640, 480]\nrotate = 90\nintrinsics = { fx = 500, fy = 500, cx = 320, cy = 240 }",
+            "F:5 cameras.a.intrinsics: its centre at 320, 240 is far from the middle of the upright image, 240, 320",
+        ),
+        (
+            CAMERA + "size = [640, 480]\n" + STALL + "floor_m = [26, 23]",
+            "F:7 cameras.a.stall.floor_m = [26.0, 23.0]: the camera would hang ",
+        ),
         (CAMERA + STALL + "zones.feader = [[90, 300], [99, 300], [99, 330]]", "F:6 cameras.a.stall.zones.feader: "),
         (
             CAMERA + STALL + NESTED,
@@ -107,7 +120,7 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
             CAMERA + "thresholds = { horse = 1 }",
             "F:3 cameras.a.thresholds.horse = 1.0: no detection is that sure; lower",
         ),
-        ('[cameras.a]\nsource = "usb:0"', 'F:2 cameras.a.source = "usb:0": there is no such file on this machine'),
+        ('[cameras.a]\nsource = "x:0"', 'F:2 cameras.a.source = "x:0": there is no such file on this machine'),
         (CAMERA + 'pick = "central"', 'F:3 cameras.a.pick = "central": all subjects are published; add mode ='),
         (
             CAMERA + 'lift = true\nclasses = ["horse"]\n[models]\nlift = "convnextpose-s"',

@@ -34,7 +34,9 @@ def distance_to_segment(point: XY, begin: XY, end: XY) -> float:
 
 
 def outline_error(polygon: Sequence[XY]) -> str | None:
-    """What is wrong with an outline: two of its sides cross, or there is nothing inside. None: nothing."""
+    """What is wrong with an outline: two of its sides cross, there is nothing inside, or no px. None: nothing."""
+    if all(0 <= value <= 1 for corner in polygon for value in corner):
+        return "is smaller than a pixel: corners are in px, not in shares of the image; multiply by its size"
     edges = sides(polygon)
     apart = ((i, j) for i in range(len(edges)) for j in range(i + 2, len(edges)) if (j + 1) % len(edges) != i)
     for i, j in apart:

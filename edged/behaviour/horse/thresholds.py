@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+HORSE_SCHEMA = "ap10k-17"  # the keypoints that all of it is about
+
 
 class Bout(NamedTuple):
     """How a behaviour is counted: its length; shorter breaks belong to it."""

@@ -17,12 +17,11 @@ from pydantic import SecretStr
 
 from edged.capture.onvif.discovery import netloc
 from edged.capture.sources.rtsp_login import KNOWN, Login, bytes_of, challenges, text_of
-from edged.config.tables.camera import CameraConfig
+from edged.config.tables.camera import RTSP_PORTS, CameraConfig
 from edged.errors import CameraLost
 from edged.foreign_text import printable
 from edged.secret_address import MASK, SecretAddress, is_address, redact_value
 
-PORTS = {"rtsp": 554, "rtsps": 322}  # Source: RFC 7826
 TIMEOUT_S, MIN_TIMEOUT_S = 2.0, 0.1  # of a whole exchange
 MAX_HEADER_LINES = 100  # of an answer that are read; more is no RTSP
 MAX_LINE_BYTES, MAX_BODY_BYTES = 8192, 65536  # of an answer that are read: far more than a description has
@@ -57,7 +56,7 @@ class Address:
         password = settings.password.get_secret_value() or unquote(parts.password or "")
         return Address(
             host=parts.hostname or "",
-            port=parts.port or PORTS[parts.scheme],
+            port=parts.port or RTSP_PORTS[parts.scheme],
             url=urlunsplit(parts._replace(netloc=bare)),
             username=settings.username or unquote(parts.username or ""),
             secret=SecretStr(password),

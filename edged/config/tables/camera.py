@@ -33,6 +33,7 @@ from edged.config.types import (
 )
 from edged.secret_address import SecretAddress
 
+RTSP_PORTS = {"rtsp": 554, "rtsps": 322}  # Source: RFC 7826
 SECRET_IN_PATH = re.compile(  # as cameras and recorders name it: loginpas, password; a pasture is none
     r"(?i)pas(s|sw\w*|sphr\w*)?(?![a-z])|pwd|token|secret|auth"
 )
@@ -45,7 +46,9 @@ def _check_source(source: SecretAddress) -> SecretAddress:
     if value.startswith("csi:") and not value[4:].isdecimal():
         raise ValueError("must be csi:<sensor number>; write csi:0 for the first sensor")
     if value.startswith(("rtsp:", "rtsps:")) and not _is_rtsp_url(value):
-        raise ValueError("must be rtsp://host[:port]/path; in a password write %23 %2F %3F %40 for # / ? @")
+        raise ValueError(
+            "must be rtsp://host[:port]/path; in a password write %23 %2F %3F %40 for # / ? and the at sign"
+        )
     if value.startswith(("rtsp:", "rtsps:")) and " " in value.rpartition("@")[2]:
         raise ValueError("has a space, which an address may not hold; remove it, or write %20 for it")
     if value.startswith(("http:", "https:")):
@@ -54,7 +57,10 @@ def _check_source(source: SecretAddress) -> SecretAddress:
         )
     if "://" in value and not value.startswith(("rtsp:", "rtsps:")):
         raise ValueError("must be rtsp://…, rtsps://…, csi:N, a device or a path; other addresses cannot be opened")
-    if re.match(r"[^/]*:[^/]*@", value):
+    if found := re.fullmatch("(?i)(?:usb|v4l2?|video|webcam|camera)[:/]?([0-9]+)", value):
+        number = found[1]
+        raise ValueError(f'must be the number of a device, or its path; write "{number}" for /dev/video{number}')
+    if re.match(r"[^/]*:[^/]*@|([0-9]{1,3}\.){3}[0-9]{1,3}([:/]|$)", value):
         raise ValueError(
             "must be rtsp://…, rtsps://…, csi:N, a device or a path; write rtsp:// in front of the address"
         )
@@ -65,7 +71,8 @@ def _is_rtsp_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
         twice = parts.hostname in ("rtsp", "rtsps") and parts.path.startswith("//")
-        return bool(parts.hostname) and parts.port != 0 and not twice
+        cut = bool(parts.fragment) or (parts.username is not None and "@" in parts.path + parts.query)  # in a password
+        return bool(parts.hostname) and parts.port != 0 and not twice and not cut
     except ValueError:  # a port that is no number, a bracket that is not closed
         return False
 
@@ -85,6 +92,16 @@ class IntrinsicsConfig(Section):
         json_schema_extra=unit("degrees"),
         description="How far the camera looks down; for positions on the floor.",
     )
+
+    @model_validator(mode="after")
+    def _check_px(self) -> IntrinsicsConfig:
+        """Raises ValueError for a focal length in mm: even a lens that sees 150 degrees has a quarter of cx."""
+        if self.fx < self.cx / 5 or self.fy < self.cy / 5:
+            raise ValueError(
+                "fx and fy must be in px, as cx and cy are: of a focal length in mm, multiply by the image's width in "
+                "px and divide by the sensor's in mm"
+            )
+        return self
 
 
 class StaticRegionConfig(Section):
