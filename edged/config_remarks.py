@@ -42,7 +42,10 @@ PEM = "-----BEGIN "  # in a file for `edged provision`, a certificate may be tex
 BEHAVIOUR_HZ = Behaviours.min_rate_hz
 GAIT_HZ = Gait.min_rate_hz
 DISPLAY_NAME: Key = ("device", "name")  # any text
-UNREPLACED = re.compile(r"\$\{\w+\}|\{\{.*\}\}|^(\$[A-Z][A-Z0-9_]*|%[A-Z][A-Z0-9_]*%|!secret\b.*|<[^<>]*>)$")
+UNREPLACED = re.compile(  # the last as in configs/edged-provision.toml
+    r"\$\{\w+\}|\{\{.*\}\}|"
+    r"^(\$[A-Z][A-Z0-9_]*|%[A-Z][A-Z0-9_]*%|!secret\b.*|<[^<>]*>|the .+'s password( for this box)?)$"
+)
 LIVE_ONLY = ("username", "password", "format", "open_timeout_s", "frame_timeout_s", "retry_max_s")
 TLS_ONLY = ("ca", "tls_verify", "tls_server_name")
 FILES_ONLY = ("realtime", "loop")

@@ -59,6 +59,8 @@ def apply_once(bundle: Bundle, root: Path, keys: Sequence[str] = ()) -> int:
 
 def check_bundle(bundle: Bundle, root: Path) -> Config:
     """The configuration, checked with its certificates, after a printed summary. Raises ConfigError."""
+    if not bundle.layer.values:
+        raise ConfigError(f"{bundle.layer.name}: holds no settings, and would remove those of before; write it anew")
     with TemporaryDirectory() as folder:
         layers = bundle_layers(bundle, root, Path(folder))
         checked = check_layers(layers)

@@ -44,6 +44,11 @@ def load_authorities(context: ssl.SSLContext, key: str, ca: Path | None) -> ssl.
             context.load_default_certs()
         else:
             context.load_verify_locations(ca)
+    except ssl.SSLError as exc:
+        do = "give the whole text, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----, with its line breaks"
+        raise ConfigError(
+            f"{key} = {ca}: holds no certificate, or one that was cut or changed; {do}", "tls-ca"
+        ) from exc
     except OSError as exc:
         raise ConfigError(f"{key} = {ca}: {exc.strerror or exc}; want a PEM file this user can read", "tls-ca") from exc
     return context

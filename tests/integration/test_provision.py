@@ -174,7 +174,21 @@ def test_credentials_of_somebody_else_stay(once: Callable[..., int], root: Path)
 def test_shipped_example_has_every_secret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     example = Path(__file__).parents[2] / "configs/edged-provision.toml"
     assert main(["provision", "--check", str(example), "--root", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == "barn-east: broker 192.168.20.2:8883; cameras: stall-1, stall-2\n"
+    told, *remarks = capsys.readouterr().out.splitlines()
+    assert told == "barn-east: broker 192.168.20.2:8883; cameras: stall-1, stall-2"
+    passwords = ("mqtt", "cameras.stall-1", "cameras.stall-2")
+    want = [f"{name}.password: looks like a variable or a placeholder" for name in passwords]
+    assert [line.split(" ", 2)[2].partition(",")[0] for line in remarks] == want, "to be replaced"
+
+
+@pytest.mark.parametrize("text", ["", "# mqtt.host = 'x'\n"])
+def test_file_without_settings_does_not_remove_those_of_before(
+    text: str, once: Callable[..., int], root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, service = installed_files(root), Service()
+    assert once(text, service) == 2
+    assert "box.toml: holds no settings, and would remove those of before" in capsys.readouterr().err
+    assert installed_files(root) == before
 
 
 def test_user_name_without_password_is_remarked_upon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
