@@ -84,7 +84,7 @@ def check_layers(layers: Layers) -> CheckedConfig:
         remarks += model_remarks(partial.config, cards)
     for name, camera in partial.config.enabled_cameras.items():
         if partial.knows(("cameras", name)):
-            remarks += geometry_remarks(("cameras", name), camera, _upright_size(camera))
+            remarks += geometry_remarks(("cameras", name), camera, camera.upright_size_wh)
     wrong = {key for key, _, _ in violations}
     return CheckedConfig(
         None if partial.problems else partial.config,
@@ -118,7 +118,7 @@ def crosscheck(partial: PartialConfig, config: Config, cards: Mapping[str, CardO
     yield from _profile_violations(config, classes)
     for name, camera in config.cameras.items():
         key: Key = ("cameras", name)
-        size_wh = _upright_size(camera) if partial.knows((*key, "size"), (*key, "rotate")) else None
+        size_wh = camera.upright_size_wh if partial.knows((*key, "size"), (*key, "rotate")) else None
         regions = region_violations(key, camera, size_wh)
         yield from (one for one in regions if partial.knows(one[0], (*key, "stall", "floor")))
         yield from _lift_violations(key, camera)
@@ -256,14 +256,6 @@ def _polygon_lists(camera: CameraConfig) -> Sequence[tuple[Key, Sequence[Polygon
 def _stall_value(stall: StallConfig, path: tuple[str, ...]) -> object:
     value = getattr(stall, path[0])
     return value[path[1]] if len(path) > 1 else value
-
-
-def _upright_size(camera: CameraConfig) -> tuple[int, int] | None:
-    """Of the upright image in px; None: not configured."""
-    if camera.size is None:
-        return None
-    width, height = camera.size
-    return (width, height) if camera.rotate in (0, 180) else (height, width)
 
 
 def _inside(corners: tuple[float, ...], size_wh: tuple[int, ...]) -> bool:

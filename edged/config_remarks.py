@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from edged.behaviour.horse.polygons import contains, distance_to_edges
+from edged.behaviour.horse.polygons import XY, contains, distance_to_edges
 from edged.behaviour.horse.thresholds import HORSE_SCHEMA, Behaviours, Gait
 from edged.config.layers import variable_of_key
 from edged.config.partial import PartialConfig
@@ -40,6 +40,7 @@ TLS_PORT = 8883
 AS_ROOT = "use sudo; the service gets it after systemctl daemon-reload and a restart"
 PEM = "-----BEGIN "  # in a file for `edged provision`, a certificate may be text
 BEHAVIOUR_HZ = Behaviours.min_rate_hz
+GRID = 16  # so many points each way tell whether anything of an area is seen
 GAIT_HZ = Gait.min_rate_hz
 DISPLAY_NAME: Key = ("device", "name")  # any text
 UNREPLACED = re.compile(  # the last as in configs/edged-provision.toml
@@ -66,7 +67,7 @@ def config_remarks(partial: PartialConfig, unread: Path | None = None) -> Iterat
         key: Key = ("cameras", name)
         if partial.knows((*key, "source")):
             remarks += [*_source_remarks(key, camera), *_password_remarks(key, camera, unread)]
-        remarks += _detection_remarks(key, camera)
+        remarks += [*_detection_remarks(key, camera), *_unseen_remarks(key, camera)]
         remarks += _stall_remarks(key, camera)
     yield from (remark for remark in remarks if partial.knows(remark[0]))
 
@@ -270,6 +271,39 @@ def _detection_remarks(key: Key, camera: CameraConfig) -> Iterator[Violation]:
         yield (*key, "lift"), True, 'only people get 3D keypoints; add "person" to classes, or remove it'
     if "pick" in camera.model_fields_set and camera.mode == "multi":
         yield (*key, "pick"), camera.pick, 'all subjects are published; add mode = "single", or remove it'
+
+
+def _unseen_remarks(key: Key, camera: CameraConfig) -> Iterator[Violation]:
+    """Areas of which `masks` and `roi` leave nothing."""
+    region, floor = camera.static_region, camera.stall.floor
+    areas: list[tuple[Key, Sequence[XY] | None]] = [
+        ((*key, "static_region", "box"), None if region is None else _corners(region.box)),
+        ((*key, "stall", "floor"), floor if camera.stall.enabled or camera.person_down.enabled else None),
+    ]
+    if whole := camera.roi or (camera.upright_size_wh and (0, 0, *camera.upright_size_wh)):
+        areas.append(((*key, "masks"), _corners(whole)))
+    for place, area in areas:
+        if area is not None and (camera.roi or camera.masks) and not any(_is_seen(camera, at) for at in _inside(area)):
+            yield place, None, "nothing of it is seen, as masks and roi leave all of it out; correct one of them"
+
+
+def _is_seen(camera: CameraConfig, point: XY) -> bool:
+    in_roi = camera.roi is None or contains(_corners(camera.roi), point)
+    return in_roi and not any(contains(mask, point) for mask in camera.masks)
+
+
+def _inside(area: Sequence[XY]) -> Iterator[XY]:
+    """Points in the area, at the centres of a grid over it."""
+    (x0, x1), (y0, y1) = ((min(axis), max(axis)) for axis in zip(*area, strict=True))
+    for place in range(GRID * GRID):
+        point = x0 + (x1 - x0) * (place % GRID + 0.5) / GRID, y0 + (y1 - y0) * (place // GRID + 0.5) / GRID
+        if contains(area, point):
+            yield point
+
+
+def _corners(box: tuple[float, float, float, float]) -> list[XY]:
+    x0, y0, x1, y1 = box
+    return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
 
 
 def _stall_remarks(key: Key, camera: CameraConfig) -> Iterator[Violation]:

@@ -194,7 +194,7 @@ class CameraWorker:
             self._start_if_allowed(0.0)
         elif thread.busy_since_ns is not None:
             online = self.state.phase == "online"
-            limit_s = self.settings.frame_timeout_s if online else self.settings.open_timeout_s
+            limit_s = self.settings.stall_s if online else self.settings.open_timeout_s
             if self.settings.source_kind == "files":
                 limit_s = max(limit_s, FILE_TIMEOUT_S)
             if now_ns - thread.busy_since_ns > ns(limit_s):

@@ -27,6 +27,7 @@ TOPIC = r"[^/#+$\s]([^#+\s]*[^/#+\s])?"
 MAX_HOST_CHARS = 253  # of DNS
 MAX_TOPIC_BYTES = 1024  # of `mqtt.base_topic` and the like
 MIN_SIDE_PX = 8  # smallest side of a region
+MIN_RATE_HZ = 0.01  # of a camera
 
 
 def unit(name: str) -> dict[str, Any]:
@@ -115,10 +116,17 @@ def _check_area(value: tuple[float, float, float, float]) -> tuple[float, float,
     return value
 
 
+def _check_frame_rate(value: float) -> float:
+    if 0 < value < MIN_RATE_HZ:
+        raise ValueError(f"must be 0 for the source's own rate, or {MIN_RATE_HZ:g}..240 Hz; raise it")
+    return value
+
+
 Int = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
 Seconds = Annotated[Number, Field(json_schema_extra=unit("s"))]
 Hertz = Annotated[Number, Field(json_schema_extra=unit("Hz"))]
+FrameRate = Annotated[Hertz, Field(ge=0, le=240), AfterValidator(_check_frame_rate)]
 Grey = Annotated[Number, Field(ge=0, le=255, json_schema_extra=unit("grey levels"))]
 Px = Annotated[Number, Field(json_schema_extra=unit("px"))]
 Flag = StrictBool

@@ -66,7 +66,7 @@ OTHERWISE = f"{NETWORK}; one that the daemon has open must be freed: systemctl s
 def check_camera(name: str, config: CameraConfig) -> CheckResult:
     """Checked in a thread of its own: a driver may hang."""
     results: list[CheckResult] = []
-    timeout_s = config.open_timeout_s + config.frame_timeout_s + LOOK_S
+    timeout_s = config.open_timeout_s + config.stall_s + LOOK_S
     thread = threading.Thread(target=lambda: results.append(_look(name, config)), daemon=True)
     thread.start()
     thread.join(timeout_s)
@@ -79,6 +79,8 @@ def cure(name: str, code: str) -> str:
 
 
 def _look(name: str, config: CameraConfig) -> CheckResult:
+    if config.source_kind == "rtsp":  # what it sends, not what `fps` leaves of it
+        config = config.model_copy(update={"fps": 0.0})
     try:
         seen = look(import_module("edged.capture.make_camera").make_camera(name, config))
     except ImportError as error:

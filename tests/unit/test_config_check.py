@@ -219,6 +219,10 @@ def test_invalid_key_causes_no_other_problem(text: str, want: list[str], tmp_pat
             'F:4 cameras.b.source = "rtsp://***@h/…": is also the source of cameras.a; remove one of them',
         ),
         (
+            '[cameras.a]\nsource = "0"\nfps = 0.001',
+            "F:3 cameras.a.fps = 0.001: must be 0 for the source's own rate, or 0.01..240 Hz; raise it",
+        ),
+        (
             '[cameras.a]\nsource = "/dev/video7"\n[cameras.b]\nsource = "7"',
             'F:4 cameras.b.source = "7": is also the source of cameras.a; remove one of them',
         ),

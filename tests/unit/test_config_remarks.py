@@ -62,6 +62,19 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
             CAMERA + STALL + NESTED,
             "F:7 cameras.a.stall.zones.water: lies in feeder, which stands before it, so it is never reached; put it",
         ),
+        (
+            CAMERA + "size = [64, 48]\nrotate = 90\n"
+            "masks = [[[0, 0], [48, 0], [48, 32], [0, 32]], [[0, 32], [48, 32], [48, 64], [0, 64]]]",
+            "F:5 cameras.a.masks: nothing of it is seen, as masks and roi leave all of it out; correct one of them",
+        ),
+        (
+            CAMERA + "roi = [20, 230, 60, 300]\n" + STALL,
+            "F:6 cameras.a.stall.floor: nothing of it is seen, as masks and",
+        ),
+        (
+            CAMERA + 'roi = [0, 0, 64, 48]\nstatic_region = { label = "horse", box = [64, 0, 99, 40] }',
+            "F:4 cameras.a.static_region.box: nothing of it is seen, as masks and roi",
+        ),
         (CAMERA + "[cameras.a.stall]\n" + FLOOR, "F:3 cameras.a.stall: nothing reads this table until it is enabled"),
         (CAMERA + "[cameras.a.stall]\nenabled = true", "F:3 cameras.a.stall: without a floor no wall is known"),
         (CAMERA + STALL + "open_sides = [0, 1, 2, 3]", "F:6 cameras.a.stall.open_sides = [0, 1, 2, 3]: no side is"),
@@ -164,11 +177,20 @@ def test_key_without_effect_is_named(text: str, want: str, tmp_path: Path) -> No
         CAMERA + STALL + "zones.water = [[90, 300], [99, 300], [99, 330]]",
         CAMERA + "[cameras.a.stall]\nenabled = false\n" + FLOOR,
         CAMERA + 'images = true\n[commands]\nallow = ["snapshot"]',
+        CAMERA + "size = [64, 48]\nmasks = [[[0, 0], [64, 0], [64, 48], [0, 48], [9, 39], [50, 39], [50, 9], [9, 9]]]",
         RTSP.replace("10.0", "u:p@10.0"),
         RTSP.replace("10.0", "u:$pA%24%7BX@10.0"),
         CAMERA.replace("a]", "a]\nenabled = false") + "loop = true",
     ],
-    ids=["stall", "disabled_on_purpose", "pictures", "password_in_address", "dollar_in_password", "disabled_camera"],
+    ids=[
+        "stall",
+        "disabled_on_purpose",
+        "pictures",
+        "frame_of_masks",
+        "password_in_address",
+        "dollar_in_password",
+        "disabled_camera",
+    ],
 )
 def test_configuration_in_which_everything_is_used_gets_no_remark(text: str, tmp_path: Path) -> None:
     assert remarks(tmp_path, text) == []

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from edged import capture
-from edged.device.doctor_camera import CURES, OTHERWISE, cure
+from edged.config.tables.camera import CameraConfig
+from edged.device.doctor_camera import CURES, OTHERWISE, _look, cure
+from edged.errors import CameraLost
 
 RAISERS = ("CameraLost", "ConfigError", "_lost")
 SOURCES = sorted(Path(capture.__file__).parent.rglob("*.py"))
@@ -43,3 +45,18 @@ def test_cure_names_the_camera_and_has_no_placeholder_left(code: str) -> None:
 def test_password_is_the_cure_of_a_wrong_one_and_no_cable() -> None:
     assert "cameras.a.password" in cure("a", "password_wrong")
     assert "cable" not in cure("a", "password_wrong")
+
+
+@pytest.mark.parametrize(("source", "asked_hz"), [("rtsp://cam/s", 0), ("0", 5)])
+def test_network_camera_is_looked_at_with_the_rate_it_sends(
+    source: str, asked_hz: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[CameraConfig] = []
+
+    def make_camera(_: str, config: CameraConfig) -> None:
+        opened.append(config)
+        raise CameraLost("gone", "absent")
+
+    monkeypatch.setattr("edged.capture.make_camera.make_camera", make_camera)
+    _look("cam", CameraConfig.model_validate({"source": source, "fps": 5}))
+    assert [config.fps for config in opened] == [asked_hz]

@@ -68,7 +68,7 @@ class V4l2Camera:
             raise CameraLost(f"{self._node}: the driver refuses to stream", "driver")
         self._set_wanted(capture)
         self._log_granted(granted_format(capture))
-        return V4l2Stream(capture, self._node, self._settings.frame_timeout_s)
+        return V4l2Stream(capture, self._node, self._settings.stall_s)
 
     def _open_raw(self) -> RawStream | None:
         """None when the driver or the configured format cannot be read unconverted."""
@@ -80,7 +80,7 @@ class V4l2Camera:
             pixel_format=pixel_format,
             size_wh=settings.size,
             fps_hz=settings.fps or 0,
-            stall_s=settings.frame_timeout_s,
+            stall_s=settings.stall_s,
         )
         for memory in MEMORY_CODES:
             try:

@@ -15,8 +15,8 @@ from edged.config.types import (
     Box,
     FilePath,
     Flag,
+    FrameRate,
     Grey,
-    Hertz,
     ImageSide,
     Int,
     Line,
@@ -208,10 +208,8 @@ class CameraConfig(Section):
         description="Requested width and height. Left out: the camera's default.",
         examples=[[1280, 720]],
     )
-    fps: Hertz = Field(
+    fps: FrameRate = Field(
         0,
-        ge=0,
-        le=240,
         description="Requested rate; files: the playing rate; RTSP: frames over it are left out. 0: the source's own.",
     )
     rotate: Literal[0, 90, 180, 270] = Field(
@@ -235,7 +233,11 @@ class CameraConfig(Section):
     intrinsics: IntrinsicsConfig | None = None
     open_timeout_s: Seconds = Field(10, ge=0.5, le=120, description="Longest wait for the first frame.")
     frame_timeout_s: Seconds = Field(
-        5, ge=0.2, le=300, description="Without a frame for this long, the camera is reported lost and opened again."
+        5,
+        ge=0.2,
+        le=300,
+        description="Without a frame for this long, the camera is reported lost and opened again; "
+        "at a low `fps`, two frames' time.",
     )
     retry_max_s: Seconds = Field(
         30, ge=0.1, le=3600, description="Longest wait between attempts to open it (doubling, with jitter)."
@@ -315,6 +317,18 @@ class CameraConfig(Section):
     def gates_motion(self) -> bool:
         """Whether no model runs while nothing moves."""
         return self.motion_gate.mode == "on" or (self.motion_gate.mode == "auto" and self.stall.enabled)
+
+    @property
+    def upright_size_wh(self) -> tuple[int, int] | None:
+        """Of the upright image, in px; None: not configured."""
+        if self.size is None or self.rotate in (0, 180):
+            return self.size
+        return self.size[1], self.size[0]
+
+    @property
+    def stall_s(self) -> float:
+        """How long it may give no frame, in s, before it counts as lost: at a low rate two frames' time, for jitter."""
+        return max(self.frame_timeout_s, 2 / self.fps if self.fps else 0)
 
     @property
     def source_kind(self) -> Literal["v4l2", "rtsp", "csi", "files"]:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from edged.config.types import Flag, Hertz, Int, Name, Score, Section, unit
+from edged.config.types import Flag, FrameRate, Int, Name, Score, Section, unit
 
 RESERVED = ("auto", "none")  # in the command `profile`: by the timetable; none at all
 
@@ -42,7 +42,7 @@ class CameraChanges(Section):
     )
     alerts: Flag | None = Field(None, description="Open alerts.", examples=[False])
     images: Flag | None = Field(None, description="Pictures may be sent.", examples=[False])
-    fps: Hertz | None = Field(None, ge=0, le=240, description="Requested rate.", examples=[5])
+    fps: FrameRate | None = Field(None, description="Requested rate.", examples=[5])
     classes: tuple[str, ...] | None = Field(None, min_length=1, description="Published classes.", examples=[["horse"]])
     thresholds: dict[str, Score] | None = Field(
         None, description="Lowest score of a subject, per class.", examples=[{"horse": 0.3}]
