@@ -20,7 +20,7 @@ from edged.config.load import read_layers
 from edged.config.messages import ConfigProblem, Layers, config_error
 from edged.config.partial import PartialConfig, validate_partly
 from edged.config.profiles import overlap
-from edged.config.tables.camera import RTSP_PORTS, CameraConfig
+from edged.config.tables.camera import FORMATS, RTSP_PORTS, CameraConfig
 from edged.config.tables.models import ModelsConfig
 from edged.config.tables.profiles import CameraChanges
 from edged.config.tables.stall import StallConfig
@@ -107,6 +107,16 @@ def crosscheck(partial: PartialConfig, config: Config, cards: Mapping[str, CardO
         yield from _model_violations(config.models, cards, classes)
     known = {name: one for name, one in config.cameras.items() if partial.knows(("cameras", name, "source"))}
     yield from _shared_sources(known)
+    for name, camera in known.items():
+        formats = FORMATS.get(camera.source_kind)
+        if formats is not None and camera.format not in formats:
+            yield (
+                ("cameras", name, "format"),
+                camera.format,
+                f"want one of {', '.join(formats)} for {camera.source_kind}",
+            )
+    if config.panel.enabled and config.prometheus.enabled and config.panel.port == config.prometheus.port:
+        yield ("panel", "port"), config.panel.port, "is also prometheus.port; change one of the two"
     if (
         config.panel.enabled
         and not config.panel.is_local

@@ -36,7 +36,7 @@ Violation = tuple[Key, object, str]  # key, its value (None: not shown), what is
 
 HORSE, PERSON = "horse", "person"
 ZONES = ("feeder", "hay", "water")  # the names that configurations and entities of Home Assistant share
-TLS_PORT = 8883
+MQTT_PORT, TLS_PORT = 1883, 8883
 AS_ROOT = "use sudo; the service gets it after systemctl daemon-reload and a restart"
 PEM = "-----BEGIN "  # in a file for `edged provision`, a certificate may be text
 BEHAVIOUR_HZ = Behaviours.min_rate_hz
@@ -115,6 +115,9 @@ def _mqtt_remarks(mqtt: MqttConfig, unread: Path | None) -> Iterator[Violation]:
             mqtt.port,
             "is the usual port of TLS, which is off; add mqtt.tls.enabled = true, or 1883",
         )
+    if mqtt.transport == "websocket" and mqtt.port in (MQTT_PORT, TLS_PORT):
+        sentence = "is usual for MQTT without WebSocket; brokers give those a port of their own, as 9001, 8083 or 443"
+        yield ("mqtt", "port"), mqtt.port, sentence
     if mqtt.tls.enabled:
         yield from _missing_files(("mqtt", "tls"), mqtt.tls, ("ca", "cert", "key"))
         yield from _ending_certificates(mqtt)
@@ -193,6 +196,13 @@ def _fleet_remarks(config: Config) -> Iterator[Violation]:
 
 
 def _device_remarks(config: Config) -> Iterator[Violation]:
+    for name, profile in config.profiles.items():
+        if not any(changes.model_fields_set for changes in profile.cameras.values()):
+            yield (
+                ("profiles", name),
+                None,
+                f"changes nothing; add [profiles.{name}.cameras.NAME] with keys, or remove it",
+            )
     yield from _not_enabled(("homeassistant",), config.homeassistant)
     yield from _not_enabled(("prometheus",), config.prometheus)
     yield from _not_enabled(("panel",), config.panel)
@@ -250,6 +260,9 @@ def _no_password(key: Key, unread: Path | None) -> str:
 
 def _password_remarks(key: Key, camera: CameraConfig, unread: Path | None) -> Iterator[Violation]:
     if camera.source_kind != "rtsp":
+        for name in ("username", "password") if camera.source_kind != "files" else ():
+            if name in camera.model_fields_set:
+                yield (*key, name), None, f"is for rtsp, and {camera.source_kind} is the source here; remove it"
         return
     address = urlsplit(camera.source.reveal())
     secret = camera.password.get_secret_value() or address.password

@@ -183,6 +183,8 @@ def _advice(key: Key) -> str:
     if renamed := advice(key):
         return renamed
     near = suggest_key(key)
+    if key[0] == "profiles" and near is not None and near.count("."):
+        return "a profile does not change it; set it in the camera's own table"
     if near == key[-1]:  # known, but not in this table
         return f"{near} stands outside of all tables, or is a table [{near}] itself; move it there"
     return f"did you mean {near}?" if near else "remove it (`edged config reference` lists all keys)"

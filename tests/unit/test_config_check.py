@@ -329,7 +329,7 @@ def test_missing_camera_is_reported_beside_other_problems(tmp_path: Path) -> Non
     ],
 )
 def test_wrong_profile_is_refused_and_named(tmp_path: Path, profiles: str, line: str) -> None:
-    (found,) = refused(tmp_path, SIZED + profiles)
+    (found,) = (one for one in refused(tmp_path, SIZED + profiles) if not one.startswith("remark"))
     assert line in found
     assert "profiles" in found
 
@@ -369,3 +369,13 @@ def test_corners_as_shares_of_the_image_are_refused(tmp_path: Path) -> None:
 )
 def test_file_of_another_format_is_named(text: str, kind: str, tmp_path: Path) -> None:
     assert f"F:1: this is {kind}, and the file is read as TOML: " in refused(tmp_path, text)[0]
+
+
+def test_two_servers_on_one_port_and_formats_of_other_cameras_are_refused(tmp_path: Path) -> None:
+    text = SIZED + 'format = "h264"\n[cameras.b]\nsource = "rtsp://10.0.0.9/s"\nformat = "mjpg"\n'
+    text += "[panel]\nenabled = true\nport = 9000\n[prometheus]\nenabled = true\nport = 9000\n"
+    assert refused(tmp_path, text) == [
+        'F:4 cameras.a.format = "h264": want one of auto, mjpg, yuyv, nv12, gray for v4l2',
+        'F:7 cameras.b.format = "mjpg": want one of auto, h264, h265 for rtsp',
+        "F:10 panel.port = 9000: is also prometheus.port; change one of the two",
+    ]

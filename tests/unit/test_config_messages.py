@@ -201,6 +201,11 @@ ROWS = {
     "score_of_a_class": (CAMERA + "thresholds.horse = 2", "F:3 cameras.a.thresholds.horse = 2: must be 0..1; lower it"),
     # unknown keys
     "misspelt": (CAMERA + "fsp = 3", "F:3 cameras.a.fsp: is not a known key; did you mean fps?"),
+    "in_a_profile": (
+        CAMERA + '[profiles.night.cameras.a]\nsource = "1"',
+        "F:4 profiles.night.cameras.a.source: is not a known key; a profile does not change it; set it in the camera's "
+        "own table",
+    ),
     "capitals": ('[mqtt]\nHost = "x"', "F:2 mqtt.Host: is not a known key; did you mean host?"),
     "in_the_wrong_table": (
         "[mqtt.tls]\nreconnect_max_s = 5",

@@ -91,6 +91,16 @@ def remarks(tmp_path: Path, text: str) -> list[str]:
         ),
         (RTSP + 'username = "u"', 'F:3 cameras.a.username = "u": has no password; give it as the credential '),
         (RTSP.replace("10.0", "u@10.0"), 'F:2 cameras.a.source = "rtsp://***@10.0.0.1/…": has no password; give it'),
+        (CAMERA + 'password = "p"', "F:3 cameras.a.password: is for rtsp, and v4l2 is the source here; remove it"),
+        (CAMERA + "[profiles.night]", "F:3 profiles.night: changes nothing; add [profiles.night.cameras.NAME]"),
+        (
+            CAMERA + '[mqtt]\ntransport = "websocket"\nport = 1883',
+            "F:5 mqtt.port = 1883: is usual for MQTT without WebSocket",
+        ),
+        (
+            CAMERA + '[mqtt]\nusername = "u"\npassword = "the broker\'s password for this box"',
+            "F:5 mqtt.password: looks",
+        ),
         (RTSP + 'password = "p"', "F:3 cameras.a.password: has no user name; add cameras.a.username"),
         (
             CAMERA + 'classes = ["horse"]\n' + DOWN,

@@ -34,6 +34,7 @@ from edged.config.types import (
 from edged.secret_address import SecretAddress
 
 RTSP_PORTS = {"rtsp": 554, "rtsps": 322}  # Source: RFC 7826
+FORMATS = {"rtsp": ("auto", "h264", "h265"), "v4l2": ("auto", "mjpg", "yuyv", "nv12", "gray")}  # by kind of camera
 SECRET_IN_PATH = re.compile(  # as cameras and recorders name it: loginpas, password; a pasture is none
     r"(?i)pas(s|sw\w*|sphr\w*)?(?![a-z])|pwd|token|secret|auth"
 )
@@ -43,7 +44,7 @@ def _check_source(source: SecretAddress) -> SecretAddress:
     value = source.reveal()
     if not value.isprintable():
         raise ValueError("must be one line of printable text")
-    if value.startswith("csi:") and not value[4:].isdecimal():
+    if re.match("(?i)csi(:|$)", value) and not re.fullmatch("csi:[0-9]+", value):
         raise ValueError("must be csi:<sensor number>; write csi:0 for the first sensor")
     if value.startswith(("rtsp:", "rtsps:")) and not _is_rtsp_url(value):
         raise ValueError(
@@ -84,7 +85,9 @@ class IntrinsicsConfig(Section):
     fy: Px = Field(gt=0, description="Focal length along y.", examples=[911.8])
     cx: Px = Field(description="Principal point x.", examples=[640.2])
     cy: Px = Field(description="Principal point y.", examples=[358.7])
-    distortion: tuple[Number, ...] = Field((), max_length=8, description="OpenCV order k1 k2 p1 p2 k3 k4 k5 k6.")
+    distortion: tuple[Number, ...] = Field(
+        (), max_length=8, description="OpenCV order k1 k2 p1 p2 k3 k4 k5 k6.", examples=[[-0.31, 0.09, 0.0, 0.0, -0.01]]
+    )
     tilt_deg: Number = Field(
         0,
         ge=-90,
