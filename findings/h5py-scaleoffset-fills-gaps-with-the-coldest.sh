@@ -1,9 +1,9 @@
 #!/bin/sh
 # h5py 3.16.0 (HDF5 2.0.0), scaleoffset=1, which keeps a digit behind the point and packs readings to a quarter: NaN is
 # not kept, as the manual warns. What it becomes is the smallest value of its chunk, a plausible reading, and no error
-# tells. It also holds for what was never written: with fillvalue=NaN the places of a chunk that are still to come read as its smallest reading
-# as soon as one of them is written, while whole chunks that nobody wrote are NaN. So a file that is read while it grows, or
-# that ended early, has readings to the end of the chunk.
+# tells. It also holds for what was never written: with fillvalue=NaN the places of a chunk that are still to come read as
+# its smallest reading as soon as one of them is written, while chunks of which nothing was written are NaN. So a file
+# that is read while it grows, or that ended early, has readings to the end of the chunk.
 #
 # Seen (what comes back):
 #   21.5 nan 22.0 -40.0: [ 21.5 -40.   22.  -40. ]
