@@ -35,7 +35,7 @@ from edged.units import NS_PER_S, ns
 
 KNOWN_CODECS = frozenset(["H264", "H265"])  # as RTP calls them
 # Shares of `open_timeout_s`: FFmpeg may take the first; the second is for a DESCRIBE that finds the reason. At the
-# third, also of `frame_timeout_s`, the stream gives up by itself, with a better reason than the worker has.
+# third, also of `stall_s`, the stream gives up by itself, with a better reason than the worker has.
 OPEN_SHARE, DESCRIBE_SHARE, PICTURE_SHARE = 0.7, 0.2, 0.9
 REFUSAL_SHARE = 0.1  # of it, for how it refuses what it describes
 MIN_OPEN_S = 0.2  # for a second try, with another login
@@ -145,7 +145,7 @@ class RtspCamera:
     def _container(self, context: ssl.SSLContext | None, end_s: float) -> Any:
         """An open PyAV container. Raises `av.FFmpegError`, OSError and ValueError."""
         open_s = max(MIN_OPEN_S, end_s - time.monotonic())
-        timeout = (open_s, max(2 * self._settings.frame_timeout_s, self._open_s))  # of a read: ends an abandoned thread
+        timeout = (open_s, max(2 * self._settings.stall_s, self._open_s))  # of a read: ends an abandoned thread
         url = self._relay(context).url if self._relayed else self._address.url
         return av.open(url, options=FFMPEG_OPTIONS, timeout=timeout)
 
@@ -205,7 +205,7 @@ class RtspStream:
         self._deadline_ns = deadline_ns  # of the next picture, while packets come
         self._whole_ns: int | None = None  # arrival of the latest picture that was not damaged, at least of the first
         self._open_s = PICTURE_SHARE * settings.open_timeout_s
-        self._frame_s = PICTURE_SHARE * settings.frame_timeout_s
+        self._frame_s = PICTURE_SHARE * settings.stall_s
         self._limiter = limiter
 
     def read(self, out: U8 | None) -> CapturedImage:
