@@ -100,12 +100,13 @@ def validate(layers: Layers) -> Config:
 
 
 def camera_from_source(source: str, **options: object) -> CameraConfig:
-    """A camera given on the command line; a number is a file of this name, if there is one, before a device.
+    """A camera given on the command line; a file or folder of this name, if there is one, before a device or address.
 
     Raises `ConfigError` if the source is invalid.
     """
-    if source.isdigit() and os.path.exists(source):
-        log.warning("%s: the file here; for the camera write /dev/video%s", source, source)
+    if os.path.exists(source) and not os.path.isabs(source):
+        if source.isdigit():
+            log.warning("%s: the file here; for the camera write /dev/video%s", source, source)
         source = f"./{source}"
     try:
         return CameraConfig.model_validate({"source": source, **options})

@@ -265,6 +265,15 @@ def test_number_is_a_file_of_this_name_before_a_device(
     assert caplog.messages == ["7: the file here; for the camera write /dev/video7"]
 
 
+def test_folder_may_be_called_as_a_device_or_an_address_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("camera1", "10.0.0.9"):
+        with pytest.raises(ConfigError):
+            camera_from_source(name)
+        Path(name).mkdir()
+        assert camera_from_source(name).source_kind == "files"
+
+
 def test_pose_models_are_those_of_classes_that_a_camera_may_publish() -> None:
     def loaded(*classes: list[str] | None, night: list[str] | None = None) -> list[str]:
         cameras = {f"c{i}": {"source": "0", "enabled": False, "classes": one} for i, one in enumerate(classes)}
