@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 GROUND_PLANE = "edged.behaviour.horse.ground_plane"  # needs numpy, which takes longer to import than all checks
 
+ANY_PORT = 0  # takes a free one
+ANY_ADDRESS = frozenset(["0.0.0.0", "::"])  # noqa: S104  listens on all
 MAX_LENS_OFF = 0.15  # share of a side; lenses are centred within a tenth
 HIGH_CAMERA_M = 7.0  # above the floor; stables have ceilings of 3 to 5 m
 
@@ -115,8 +117,10 @@ def crosscheck(partial: PartialConfig, config: Config, cards: Mapping[str, CardO
                 camera.format,
                 f"want one of {', '.join(formats)} for {camera.source_kind}",
             )
-    if config.panel.enabled and config.prometheus.enabled and config.panel.port == config.prometheus.port:
-        yield ("panel", "port"), config.panel.port, "is also prometheus.port; change one of the two"
+    if config.panel.enabled and config.prometheus.enabled and config.panel.port == config.prometheus.port != ANY_PORT:
+        hosts = {config.panel.host, config.prometheus.host}
+        if len(hosts) == 1 or hosts & ANY_ADDRESS:
+            yield ("panel", "port"), config.panel.port, "is also prometheus.port; change one of the two"
     if (
         config.panel.enabled
         and not config.panel.is_local

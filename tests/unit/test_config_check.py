@@ -371,11 +371,21 @@ def test_file_of_another_format_is_named(text: str, kind: str, tmp_path: Path) -
     assert f"F:1: this is {kind}, and the file is read as TOML: " in refused(tmp_path, text)[0]
 
 
-def test_two_servers_on_one_port_and_formats_of_other_cameras_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_two_servers_on_one_port_and_formats_of_other_cameras_are_refused(host: str, tmp_path: Path) -> None:
     text = SIZED + 'format = "h264"\n[cameras.b]\nsource = "rtsp://10.0.0.9/s"\nformat = "mjpg"\n'
-    text += "[panel]\nenabled = true\nport = 9000\n[prometheus]\nenabled = true\nport = 9000\n"
+    text += "[panel]\nenabled = true\nport = 9000\n"
+    text += f'[prometheus]\nenabled = true\nport = 9000\nhost = "{host}"\n'
     assert refused(tmp_path, text) == [
         'F:4 cameras.a.format = "h264": want one of auto, mjpg, yuyv, nv12, gray for v4l2',
         'F:7 cameras.b.format = "mjpg": want one of auto, h264, h265 for rtsp',
         "F:10 panel.port = 9000: is also prometheus.port; change one of the two",
     ]
+
+
+@pytest.mark.parametrize("apart", ["port = 0", 'port = 9000\nhost = "127.0.0.2"'])
+def test_two_servers_apart_are_no_violation(apart: str, tmp_path: Path) -> None:
+    (file := tmp_path / "F").write_text(
+        f"{SIZED}[panel]\nenabled = true\n{apart}\n[prometheus]\nenabled = true\n{apart.partition('host')[0]}\n"
+    )
+    assert run(check, str(file)) == 0
