@@ -296,7 +296,10 @@ def _unseen_remarks(key: Key, camera: CameraConfig) -> Iterator[Violation]:
     if whole := camera.roi or (camera.upright_size_wh and (0, 0, *camera.upright_size_wh)):
         areas.append(((*key, "masks"), _corners(whole)))
     for place, area in areas:
-        if area is not None and (camera.roi or camera.masks) and not any(_is_seen(camera, at) for at in _inside(area)):
+        if area is None or not (camera.roi or camera.masks):
+            continue
+        seen = [_is_seen(camera, at) for at in _inside(area)]
+        if seen and not any(seen):  # a strip may lie between the points
             yield place, None, "nothing of it is seen, as masks and roi leave all of it out; correct one of them"
 
 

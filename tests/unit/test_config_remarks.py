@@ -12,6 +12,7 @@ from edged.device.doctor import run_checks
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 FLOOR = "floor = [[20, 470], [400, 470], [330, 230], [90, 230]]\n"
+STRIP = "floor = [[20, 20], [24, 20], [24, 400], [500, 400], [500, 404], [20, 404]]\n"
 CAMERA = '[cameras.a]\nsource = "0"\n'
 NESTED = "zones.feeder = [[90, 300], [99, 300], [99, 330]]\nzones.water = [[90, 300], [99, 300], [98, 310]]"
 STALL = f"[cameras.a.stall]\nenabled = true\n{FLOOR}"
@@ -188,6 +189,7 @@ def test_key_without_effect_is_named(text: str, want: str, tmp_path: Path) -> No
         CAMERA + "[cameras.a.stall]\nenabled = false\n" + FLOOR,
         CAMERA + 'images = true\n[commands]\nallow = ["snapshot"]',
         CAMERA + "size = [64, 48]\nmasks = [[[0, 0], [64, 0], [64, 48], [0, 48], [9, 39], [50, 39], [50, 9], [9, 9]]]",
+        CAMERA + "roi = [0, 0, 640, 480]\n" + STALL.replace(FLOOR, STRIP),
         RTSP.replace("10.0", "u:p@10.0"),
         RTSP.replace("10.0", "u:$pA%24%7BX@10.0"),
         CAMERA.replace("a]", "a]\nenabled = false") + "loop = true",
@@ -197,6 +199,7 @@ def test_key_without_effect_is_named(text: str, want: str, tmp_path: Path) -> No
         "disabled_on_purpose",
         "pictures",
         "frame_of_masks",
+        "strip_between_the_points",
         "password_in_address",
         "dollar_in_password",
         "disabled_camera",
