@@ -47,11 +47,7 @@ def test_plain_connection_on_a_tls_port_is_named(closing_port: int) -> None:
     ("closed", "tls", "hint"),
     [
         (True, TlsConfig(), "want TLS, see mqtt.tls, or take no packets of this size, with the last will"),
-        (
-            True,
-            TlsConfig(enabled=True, cert=Path("c"), key=Path("k")),
-            "take no packets of this size, with the last will",
-        ),
+        (True, WITH_CERTIFICATE, "take no packets of this size, with the last will"),
         (False, TlsConfig(), "want TLS, see mqtt.tls"),
     ],
     ids=["hung up", "hung up with TLS", "silent"],
