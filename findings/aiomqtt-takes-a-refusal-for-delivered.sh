@@ -42,12 +42,14 @@ with socket.create_server(("127.0.0.1", 0)) as free:
 (folder / "acl").write_text("topic readwrite open/#\ntopic read closed/#\n")
 (folder / "conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nacl_file {folder}/acl\n")
 broker = subprocess.Popen(["mosquitto", "-c", f"{folder}/conf"], stderr=subprocess.DEVNULL)
-while True:
+while broker.poll() is None:
     try:
         socket.create_connection(("127.0.0.1", port), 1).close()
         break
     except OSError:
         time.sleep(0.05)
+else:
+    raise SystemExit("mosquitto ended at its start")
 
 
 def told(topic: str, qos: int) -> str:

@@ -1,10 +1,9 @@
 #!/bin/sh
 # onnxruntime 1.32.0, CPU (x86-64): quantize_dynamic puts a DynamicQuantizeLinear before each MatMul, which takes the range of the
 # values at each run. A NaN among them (a joint that was not seen, a sensor that broke) drops out of the minimum and the maximum,
-# and becomes 0 as a byte: the smallest value of the row, or 0 where all are above it. The float model answers NaN, and one can see that something is
-# missing; the quantised one answers numbers, a few per cent beside those of the whole row. Only at one place of the 64 here
-# (the last one that is compared) NaN stays NaN, and an infinite value makes NaN everywhere. So a check for
-# NaN behind the network works in tests with the float model and finds nothing in the field.
+# and becomes 0 as a byte: the smallest value of the row, or 0 where all are above it. The float model answers NaN, and one
+# can see that something is missing; the quantised one answers numbers, a few per cent beside those of the whole row. So a
+# check for NaN behind the network works in tests with the float model and finds nothing in the field.
 #
 # Seen (64 values from 1 to 4, one of them NaN, in turn; a MatMul; runs of 64 whose result is all finite):
 #   float model: 0

@@ -1,10 +1,10 @@
 #!/bin/sh
-# OpenCV 5.0.0.93 and 4.12.0.88, invert and solve (DECOMP_LU, the default): from 4 x 4 on a matrix is called singular as soon as a pivot
-# is below a fixed number, 1.2e-6 in float32 and 2.2e-14 in float64, whatever the others are. Up to 3 x 3 the determinant is used,
-# and there is no such bound. The covariance of place and speed in metres, known to 1 mm (1e-6), is four such numbers,
-# equal and as well conditioned as can be, and cv2.KalmanFilter keeps it in float32. Its "inverse" is all zeros; invert
-# returns 0.0, which cv2.Mahalanobis knows nothing of: everything is 0 away, and passes each gate. In mm all is well.
-# DECOMP_CHOLESKY, DECOMP_SVD and numpy.linalg.inv invert it.
+# OpenCV 5.0.0.93 and 4.12.0.88, invert and solve (DECOMP_LU, the default): from 4 x 4 on a matrix is called singular as
+# soon as a pivot is below a fixed number, 1.2e-6 in float32 and 2.2e-14 in float64, whatever the others are. Up to 3 x 3
+# the determinant is used, and there is no such bound. The covariance of place and speed in metres, known to 1 mm (1e-6),
+# is four such numbers, equal and as well conditioned as can be, and cv2.KalmanFilter keeps it in float32. Its "inverse"
+# is all zeros; invert returns 0.0, which cv2.Mahalanobis knows nothing of: everything is 0 away, and passes each gate. In
+# mm all is well. DECOMP_CHOLESKY, DECOMP_SVD and numpy.linalg.inv invert it.
 #
 # Seen (both versions; what invert returns, Mahalanobis distance of a place 1 m away; 1000 is right):
 #   3 x 3, float32: 1.0, 1000

@@ -1,8 +1,8 @@
 #!/bin/sh
 # pyarrow 26.0.1: floor_temporal, ceil_temporal and round_temporal of times with a zone go by the clock on the wall and back. The
 # times are exact moments, and floor to the hour or the second is clear for each, and yet one reading of the hour that comes
-# twice makes the whole column fail: "Local time is ambiguous". In spring it is who asks for the hour after 01:59. The
-# job of each day that puts readings into hours fails two days of the year, or with each table that holds such a night.
+# twice makes the whole column fail: "Local time is ambiguous". In spring ceil to the hour fails after 01:00, as 02:00 does
+# not exist. The job of each day that puts readings into hours fails two days of the year, or with each table that holds such a night.
 # polars 2.1.0 takes them. There is no option; floor in UTC (cast first) is right where a zone is off by whole hours.
 #
 # Seen (Europe/Berlin, a year of readings each 10 minutes; how many of them fail, one by one):

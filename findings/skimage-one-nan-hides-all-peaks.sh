@@ -1,9 +1,9 @@
 #!/bin/sh
-# scikit-image 0.26.0: with one NaN ("not measured", "outside the lens") anywhere in the picture, peak_local_max finds no peak at all,
-# and corner_peaks and blob_doh with it; nothing is raised or warned of. The threshold is the picture's minimum unless one is
-# given, which is NaN then, and nothing is larger than NaN. With threshold_abs=0 it finds the others. match_template says 0
-# everywhere, no NaN: the mark is "not in the picture", and the best place is the corner. So a map of temperatures, a heat
-# map or a depth picture with one hole looks as if there were nothing in it.
+# scikit-image 0.26.0: with one NaN ("not measured", "outside the lens") anywhere in the picture, peak_local_max finds no
+# peak at all, and corner_peaks and blob_doh with it; nothing is raised or warned of. The threshold is the picture's
+# minimum unless one is given, which is NaN then, and nothing is larger than NaN. With threshold_abs=0 it finds the
+# others. match_template says 0 everywhere, no NaN: the mark is "not in the picture", and the best place is the corner. So
+# a map of temperatures, a heat map or a depth picture with one hole looks as if there were nothing in it.
 #
 # Seen (a picture of noise, and the same with its first pixel NaN; peaks; best score of a patch of it):
 #   peak_local_max: 139, 0
