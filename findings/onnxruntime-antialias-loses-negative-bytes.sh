@@ -1,8 +1,9 @@
 #!/bin/sh
-# onnxruntime 1.32.0, CPU: Resize with antialias = 1 (opset 18) of an INT8 tensor gives 0 for each negative value: results are cut to 0..255, as for
-# UINT8. With antialias = 0 they are right, and so are FLOAT and INT32. Nobody has to write an INT8 Resize for that: quantize_static
-# puts one between QuantizeLinear and DequantizeLinear in its format QOperator (activation_type=QInt8), and all that
-# is negative in the feature map is gone. In its format QDQ the Resize is computed in FLOAT, and right.
+# onnxruntime 1.32.0, CPU: Resize with antialias = 1 (opset 18) of an INT8 tensor gives 0 for each negative value:
+# results are cut to 0..255, as for UINT8. With antialias = 0 they are right, and so are FLOAT and INT32. Nobody has to
+# write an INT8 Resize for that: quantize_static puts one between QuantizeLinear and DequantizeLinear in its format
+# QOperator (activation_type=QInt8), and all that is negative in the feature map is gone. In its format QDQ the Resize
+# is computed in FLOAT, and right.
 #
 # Seen (-100 -100 100 100, enlarged to 8, linear; all scales 1):
 #   INT8, antialias 0: -100 -100 -100 -50 50 100 100 100

@@ -1,10 +1,10 @@
 #!/bin/sh
-# OpenCV 5.0.0.93 and 4.12.0.88, dnn.NMSBoxesBatched: boxes of different classes shall not suppress each other. Each class is
-# moved by the largest coordinate of all boxes plus 1, and then all are suppressed together. That keeps classes apart only
-# where no box begins below 0, and detectors give such boxes for whatever is cut by the left or upper edge. A dog that
-# comes in at the upper left corner is then moved onto a horse at the lower right, and is lost: their true overlap is
-# nothing, and the classes differ. NMSBoxes, once for each class, keeps both. (torchvision's batched_nms, from which the
-# method is, asks for coordinates from 0 on in its documentation; OpenCV's has no such words.)
+# OpenCV 5.0.0.93 and 4.12.0.88, dnn.NMSBoxesBatched: boxes of different classes shall not suppress each other. Each
+# class is moved by the largest coordinate of all boxes plus 1, and then all are suppressed together. That keeps classes
+# apart only where no box begins below 0, and detectors give such boxes for whatever is cut by the left or upper edge. A
+# dog that comes in at the upper left corner is then moved onto a horse at the lower right, and is lost: their true
+# overlap is nothing, and the classes differ. NMSBoxes, once for each class, keeps both. (torchvision's batched_nms,
+# from which the method is, asks for coordinates from 0 on in its documentation; OpenCV's has no such words.)
 #
 # Seen (x, y, width, height; horse at 340 340 300 300, score 0.9; dog of 300 x 300, score 0.8, threshold 0.5; both versions):
 #   dog at 0 0: 2 left

@@ -1,10 +1,10 @@
 #!/bin/sh
-# scikit-image 0.26.0, structural_similarity and match_template: pictures of float32 are computed in float32, as differences of
-# means of squares and squares of means. Where values are far from 0 beside their contrast (hundredths of a kelvin in the flat
-# parts of a thermal picture, depth in mm) that cancels. The similarity, which lies between -1 and 1, is -3, and a patch of a
-# picture is found at another place, with a "correlation" far above 1. The SAME numbers as uint16, as the camera gives
-# them, or as float64 are right, since integers are made float64. So astype(np.float32), which one does for a network, breaks
-# it, and nothing is NaN or raised.
+# scikit-image 0.26.0, structural_similarity and match_template: pictures of float32 are computed in float32, as
+# differences of means of squares and squares of means. Where values are far from 0 beside their contrast (hundredths of
+# a kelvin in the flat parts of a thermal picture, depth in mm) that cancels. The similarity, which lies between -1 and
+# 1, is -3, and a patch of a picture is found at another place, with a "correlation" far above 1. The SAME numbers as
+# uint16, as the camera gives them, or as float64 are right, since integers are made float64. So astype(np.float32),
+# which one does for a network, breaks it, and nothing is NaN or raised.
 #
 # Seen (29300 +- 3; a second picture with noise of a third of it; similarity of both; patch of the first one at (40, 50)):
 #   uint16: similarity 0.87, patch found at (40, 50) with 1.00
