@@ -263,16 +263,16 @@ class TrackedSubject:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FrameResult:
-    """Everything known about one processed frame."""
+    """Everything known about one processed frame. What has no comment is as in `Frame`."""
 
     camera: str
     seq: int
     captured_ns: int
-    done_ns: int
-    size_wh: tuple[int, int]
+    done_ns: int  # CLOCK_MONOTONIC, when its subjects were known
+    size_wh: tuple[int, int]  # of the upright image, px
     subjects: tuple[TrackedSubject, ...]
     quality: ImageQuality
-    stage_ns: dict[str, int]
+    stage_ns: dict[str, int]  # time per stage: letterbox, detect, decode, …
     source: str | None = None
     position: int | None = None
     source_ns: int | None = None

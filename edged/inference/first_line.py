@@ -4,4 +4,5 @@ from __future__ import annotations
 
 
 def first_line(error: Exception) -> str:
+    """The first line of its text; empty when it has none."""
     return str(error).strip().split("\n", 1)[0]

@@ -43,7 +43,7 @@ class RetainedCameras:
         self._file = JsonState(file, "names of published cameras")
         self._root = root
         self._on_former = on_former
-        self._lock = threading.RLock()  # of what follows, and the file
+        self._lock = threading.RLock()  # of what follows but `_online_s`, and the file
         self._published: set[str] = set()
         self._former: dict[str, list[str]] = {}  # cameras by root
         self._online_s: dict[str, float] = {}  # former roots that were seen online, and when; time.monotonic
