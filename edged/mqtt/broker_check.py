@@ -27,7 +27,7 @@ from edged.mqtt.v5 import BrokerLimits
 from edged.units import MS_PER_S
 
 RETAINED_S = 0.5  # for retained messages to arrive, once a topic is subscribed to
-ACK_S = 2.0
+ACK_S = 2.0  # for the broker to acknowledge one message
 ECHO_S = 2.0  # after the last message
 MAX_CUTS = 12  # connections that may end in one check
 # Not on `status`: a visit that is cut off would report a daemon as offline, or a dead one as online.

@@ -48,7 +48,7 @@ MESSAGE_REASONS = PERMANENT_REASONS | {
 }  # fmt: skip
 CUT_OFF, HUNG_UP = "connection lost", "hung-up"  # the text, and the code of the error
 CONNACK_TIMEOUT_S = 5.0  # the same as paho's for TCP and TLS, which come before
-DISCONNECT_TIMEOUT_S = 0.2
+DISCONNECT_TIMEOUT_S = 0.2  # for DISCONNECT to leave; a stop may take 1.8 s (runtime/signals.py)
 MAX_UNCONFIRMED = 64  # messages that are remembered as sent since the last acknowledgement
 KEEPALIVE_FRACTION = 0.7  # of the configured keep-alive: paho gives up after two of its own without an answer
 

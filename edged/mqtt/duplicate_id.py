@@ -14,7 +14,7 @@ from edged.errors import BrokerLost
 from edged.foreign_text import foreign_json, printable
 
 REPEATED_AFTER = 4  # connections in a row that did not last: something ends them
-MAX_OWN = 64
+MAX_OWN = 64  # payloads sent that are remembered, the newest
 FORGET_S = 240.0  # without a sign of the other device; it tries at least every three minutes
 OTHER_ID = "give one of them another device.id"
 

@@ -30,14 +30,14 @@ HOST = "127.0.0.1"
 DEFAULT_PORT = 1883
 PROTOCOL, PROTOCOL_LEVEL = "3.1.1", 4  # no other
 UNSUPPORTED_PROTOCOL = b"\x20\x02\x00\x01"  # CONNACK of 3.1.1, which clients of 5 understand
-CONNECT_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 5.0  # for a client's CONNECT
 SETTINGS: dict[str, Any] = {
     "listeners": {"default": {"type": "external"}},
     "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
 }
 START_S = 10.0  # for the broker to listen
 PROGRESS_S = 1.0  # between two signs of life to the supervisor
-STOP_S = 5.0
+STOP_S = 5.0  # for its thread to end
 CLIENT_STOP_S = 1.0  # for the clients' tasks to end
 
 

@@ -30,7 +30,7 @@ from edged.behaviour.horse.thresholds import Features as T
 from edged.frame import F64
 
 TRUNK_ENDS = (NECK, NECK, TAIL, TAIL)  # of the trunk line, nearest to each leg
-HISTORY_S = 12.0
+HISTORY_S = 12.0  # of observations that are kept at least
 MAX_ROWS = 512  # 12 s at 40 Hz
 ROW = np.dtype(
     [

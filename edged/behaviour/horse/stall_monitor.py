@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 FRESH_S = Horse.max_observation_age_s
 RULES_PERIOD_S = 10.0  # between two evaluations of the rules
 FINDING_PAUSE_MIN = 60  # within which a finding that comes back is not logged again
-KEYPOINTS = 17
+KEYPOINTS = 17  # of HORSE_SCHEMA
 
 
 class StallMonitor:

@@ -24,7 +24,7 @@ from edged.runtime.json_state import JsonState
 from edged.units import NS_PER_S
 
 MAX_QUEUED = 256  # results of one camera; a poll every half second leaves far fewer
-TICK_PERIOD_S = 0.9
+TICK_PERIOD_S = 0.9  # between two ticks of a stall's monitor: every second poll
 PAST_FILE, TODAY_FILE, CONTENT = "stalls.json", "stalls-today.json", "the stalls' days"  # PAST_FILE: once a day
 HORSES_FILE, HORSES_CONTENT = "horses.json", "what is known of the stalls' horses"
 GAIT_FILE, GAIT_CONTENT = "gaits.json", "the aisles' days"

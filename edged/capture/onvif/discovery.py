@@ -28,7 +28,7 @@ MAX_DATAGRAM = 65535  # bytes; of UDP
 MAX_CAMERAS = 256  # more answers than that are somebody's joke
 MAX_ADDRESSES = 8  # of one answer
 REPEAT_S = 0.5  # the probe goes out twice: UDP loses packets
-HOPS = 1
+HOPS = 1  # of the probe: this network, no other
 PROBE = (
     '<?xml version="1.0"?><s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"'
     ' xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing"'

@@ -22,7 +22,7 @@ from edged.errors import CameraLost
 from edged.frame import U8
 
 SIDE_LIMITS_PX = (16, 16384)  # of an image that is accepted as a camera's
-MAX_PIXELS = 8192 * 8192
+MAX_PIXELS = 8192 * 8192  # of an image from a file: 200 MB in BGR
 # PyAV resolves an enumeration by Python for every frame, and takes a number as it is.
 FULL_RANGE = int(ColorRange.JPEG)
 BICUBIC = int(Interpolation.BICUBIC)  # as OpenCV does it: of 10 bits, bilinear takes 1 % of the red

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 SLICE, IDR_SLICE, SPS = 1, 5, 7  # nal_unit_type. Source: ITU-T H.264, table 7-1
 HEADER_BYTES = 64  # enough for every field that is read here
-SPS_BYTES = 1024
+SPS_BYTES = 1024  # the same of a sequence parameter set, with its scaling lists
 START_CODE = re.compile(rb"\x00\x00\x01")
 WITH_CHROMA_FORMAT = frozenset([100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135])  # profile_idc
 

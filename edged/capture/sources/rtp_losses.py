@@ -15,7 +15,7 @@ H265 = re.compile(rb"(?im)^a=rtpmap:([0-9]{1,3})[ \t]+(?:H265|HEVC)/")
 FRAGMENT = 49  # of a unit. Source: RFC 7798, 4.4.3
 RTP = struct.Struct(">xxHBBHII")  # interleaved length, then flags, marker and type, sequence number, time, source
 MAX_DROPOUT, MAX_MISORDER = 3000, 100  # between them FFmpeg takes for a new sequence. Source: RFC 3550, A.1
-RTP_BYTES = 12
+RTP_BYTES = 12  # of its fixed header. Source: RFC 3550, 5.1
 UUID = b"edged-rtp-losses"
 MARK = bytes([40 << 1, 1, 5, len(UUID)]) + UUID + b"\x80"  # suffix SEI, user data unregistered
 MANY_GAPS = 8  # and more than half of the packets: the camera does not count as the standard says
