@@ -19,7 +19,7 @@ from tools.export import to_onnx  # noqa: E402
 from tools.export.half import store_half  # noqa: E402
 from tools.nets.cspnext import Conv  # noqa: E402
 from tools.nets.starter import RIVAL_MARGIN, Detector, OfCard, Probability, pose_net  # noqa: E402
-from tools.nets.weights import load_weights, measure_norms  # noqa: E402
+from tools.nets.weights import load_weights, measure_norms, mix_weights  # noqa: E402
 from tools.train import pictures  # noqa: E402
 from tools.train.calibrate import Peaks, fit, reliability  # noqa: E402
 from tools.train.crops import ABSENT, LABELLED, UNKNOWN, Crops, Subject, flipped  # noqa: E402
@@ -140,7 +140,7 @@ def test_most_pictures_of_the_last_slice_are_placed_as_the_daemon_does() -> None
 
 def test_some_degraded_pictures_have_an_infrared_spot() -> None:
     image = np.full((240, 400, 3), (60, 120, 180), np.uint8)
-    worn = [pictures._degrade(image, np.random.default_rng(seed)).astype(float) for seed in range(60)]
+    worn = [pictures.degraded(image, np.random.default_rng(seed)).astype(float) for seed in range(60)]
     lit = [one for one in worn if np.ptp(one.mean(axis=(0, 1))) < 3]
     assert 4 < len(lit) < 30
 
@@ -250,6 +250,18 @@ def test_measured_norms_leave_the_outputs_and_are_those_of_the_batch() -> None:
         for kept, trained, old in zip(net.eval()(images), net.train()(images), before, strict=True):
             torch.testing.assert_close(kept, old, rtol=0, atol=1e-2)
             torch.testing.assert_close(trained, old, rtol=0, atol=0.1)  # of its batch, not of what was measured
+
+
+def test_mixed_weights_are_the_mean_and_their_norms_those_of_the_images(tmp_path: Path) -> None:
+    nets = [nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)) for _ in range(2)]
+    wanted = 0.75 * nets[0][0].weight + 0.25 * nets[1][0].weight
+    torch.save(nets[1].state_dict(), tmp_path / "other.pth")
+    mix_weights(nets[0], tmp_path / "other.pth", 0.25, torch.randn(8, 3, 16, 16) + 3)
+    torch.testing.assert_close(nets[0][0].weight, wanted)
+    seen = nets[0].eval()(torch.randn(8, 3, 16, 16) + 3).detach()
+    assert seen.mean().abs() < 0.1
+    assert float(seen.std()) == pytest.approx(1, abs=0.1)
+    assert nets[0][1].momentum == pytest.approx(0.1)  # training goes on as before
 
 
 def test_a_horse_that_may_be_another_animal_is_less_of_a_horse() -> None:

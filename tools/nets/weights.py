@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import TypeVar
 
@@ -141,6 +142,27 @@ def measure_norms(net: nn.Module, images: Tensor) -> None:
     net.eval()(images)
     for hook in hooks:
         hook.remove()
+
+
+@torch.no_grad()
+def mix_weights(net: nn.Module, path: Path, share: float, images: Tensor) -> None:
+    """Move the weights of `net` towards those of the file by `share`; its batch norms are those of `images` then.
+
+    The mean of slices that were cooled finds more than either. Source: Wortsman et al., Model soups, ICML 2022.
+    Raises ValueError if the file does not fit.
+    """
+    other = copy.deepcopy(net)
+    load_weights(other, path)
+    for own, theirs in zip(net.state_dict().values(), other.state_dict().values(), strict=True):
+        if own.dtype.is_floating_point:
+            own.lerp_(theirs, share)
+    norms = {norm: norm.momentum for norm in net.modules() if isinstance(norm, nn.BatchNorm2d)}
+    for norm in norms:
+        norm.momentum = 1.0  # of these images alone
+    net.train()(images)
+    net.eval()
+    for norm, momentum in norms.items():
+        norm.momentum = momentum
 
 
 def _measure_norm(norm: nn.BatchNorm2d, inputs: tuple[Tensor]) -> None:

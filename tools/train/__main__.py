@@ -1,8 +1,9 @@
 """`python -m tools.train detector|person|horse|lift --data ../shared/data --scenes DIR --minutes 60 --out DIR`.
 
 Run again with the same `--out` and another `--seed`, training goes on; from the shipped model with `--start`.
-`--minutes 0` exports `--start` as it is. A step takes 0.85 of the time where the C library keeps memory that is given
-back, in large pages: `MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 GLIBC_TUNABLES=glibc.malloc.hugetlb=1`.
+`--minutes 0` exports `--start` as it is, or averaged with `--mixed`. A step takes 0.85 of the time where the C library
+keeps memory that is given back, in large pages:
+`MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 GLIBC_TUNABLES=glibc.malloc.hugetlb=1`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from engines.card.schema import SCHEMAS
 from tools.export import to_onnx
 from tools.export.half import store_half
 from tools.nets.starter import Calibrated, Detector, OfCard, pose_net
-from tools.nets.weights import load_weights, measure_norms, save_weights
+from tools.nets.weights import load_weights, measure_norms, mix_weights, save_weights
 from tools.train.batches import batches, first_images, normalised, print_progress
 from tools.train.calibrate import fit, peaks, reliability
 from tools.train.crops import BoxedImages, Crops, PosedPhotographs, SportsCrops
@@ -31,13 +32,25 @@ from tools.train.detector import Hints, Taught, Truth, loss, priors, teacher_los
 from tools.train.false_boxes import FalseBoxes
 from tools.train.lift import lift
 from tools.train.photographs import Photographs
-from tools.train.pictures import KINDS, SIZE_WH, Fields, Horses, Mix, Picture, Scenes, Source, Sports
+from tools.train.pictures import (
+    KINDS,
+    SIZE_WH,
+    Fields,
+    Horses,
+    Mix,
+    Picture,
+    Scenes,
+    Source,
+    Sports,
+    degraded,
+)
 from tools.train.pose import loss as pose_loss
 from tools.train.schedule import Training
 from tools.train.speed import speed_up
 from tools.train.teacher import Teacher
 
 MOST = 40  # boxes and ignored regions of one image
+DEGRADED_SHARE = 0.3  # of the detector's images: with simulated camera defects or posts
 Drawn = TypeVar("Drawn")
 DETECTOR = Path(__file__).parents[2] / "engines/starter/det_person_horse.onnx"
 HEADS = [f"{kind}_{i}" for kind in ("cls_score", "bbox_pred") for i in range(3)]
@@ -54,7 +67,8 @@ class DetectorBatch:
         self._teacher = self._teacher or Teacher(self._model)
         pictures = [self._mix.draw(rng) for _ in range(self._size)]
         images = np.stack([picture.image for picture in pictures])
-        scores, boxes, maps = self._teacher(images)
+        scores, boxes, maps = self._teacher(images)  # which sees them before their defects
+        images = np.stack([degraded(one, rng) if rng.random() < DEGRADED_SHARE else one for one in images])
         truth = (torch.from_numpy(np.stack(part)) for part in zip(*map(_rows, pictures), strict=True))
         return torch.from_numpy(images), *truth, *map(torch.from_numpy, (scores, boxes, *maps))
 
@@ -80,6 +94,8 @@ def detector(args: argparse.Namespace) -> None:
     loader = batches(args, DetectorBatch(mix, args.batch, args.teacher))
     cells = priors(args.size)
     if args.start is not None:
+        if args.mixed is not None:
+            mix_weights(net, args.mixed, args.share, first_images(loader))
         measure_norms(net, first_images(loader))
     training = Training(net, args.rate, args.out / "detector.checkpoint", hints)
     speed_up(net)
@@ -234,6 +250,8 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--size", type=size, default=SIZE_WH, metavar="WxH", help="canvas in training; multiples of 32")
     parser.add_argument("--plain", action="store_true", help="the last slice: hardly any mosaics, most pictures whole")
     parser.add_argument("--start", type=Path, help="weights to begin with; none: from scratch")
+    parser.add_argument("--mixed", type=Path, help="weights that are averaged with those of --start; --minutes 0: only")
+    parser.add_argument("--share", type=float, default=0.33, help="of --mixed in the average")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=60, help="length of this slice; run again to go on")
     parser.add_argument("--cooling", type=float, default=0.3, help="share of the slice with a falling rate")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edged.frame import F32, U8
 from engines.card.schema import SCHEMAS
 from tools.train.photographs import Photographs
-from tools.train.pictures import Sports, _decoded, _degrade, _vary_light, read
+from tools.train.pictures import Sports, _decoded, _vary_light, degraded, read
 
 PADDING = 1.25
 MIN_VISIBLE = 0.3  # share of a rendered subject; less visible ones are not used
@@ -153,7 +153,7 @@ class Crops:
         points[outside & (points[:, 2] == LABELLED), 2] = ABSENT
         window = _vary_light(window, rng)
         if rng.random() < DEGRADED_SHARE:
-            window = _degrade(window, rng)
+            window = degraded(window, rng)
         return _occlude(window, rng), points.astype(np.float32)
 
     def _window(self, subject: Subject, rng: np.random.Generator) -> tuple[NDArray[np.float64], bool]:

@@ -17,7 +17,7 @@ from tools.nets.space import NAMES, SCHEMA
 from tools.synth.portraits import SIDE_PX, Portraits, over
 from tools.train.crops import LABELLED, PADDING, PosedPhotographs, SportsCrops, Subject, flipped
 from tools.train.photographs import Photographs
-from tools.train.pictures import Sports, _degrade, _vary_light
+from tools.train.pictures import Sports, _vary_light, degraded
 from tools.train.space import DEEP, FLAT, SPAN_MM
 
 MIDDLES = {"pelvis": "hip", "thorax": "shoulder"}  # of both sides
@@ -159,7 +159,7 @@ class Windows:
         if rng.random() < 0.3:
             window = _coarse(window, rng)
         window = _vary_light(window, rng)
-        return (_degrade(window, rng) if rng.random() < DEGRADED_SHARE else window), joints, gamma
+        return (degraded(window, rng) if rng.random() < DEGRADED_SHARE else window), joints, gamma
 
 
 def windowed(

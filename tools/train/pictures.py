@@ -28,7 +28,6 @@ MIN_PX = 6  # shortest side of a box on the canvas
 MIN_SHARE = 0.25  # share of a box that must remain after cropping
 AS_IT_IS_SHARE, PLAIN_AS_IT_IS_SHARE = 0.3, 0.6  # share of the pictures that are placed as the daemon places them
 MOSAIC_SHARE, PLAIN_MOSAIC_SHARE = 0.35, 0.05
-DEGRADED_SHARE = 0.2  # share of images with simulated camera defects or posts
 
 
 class Picture(NamedTuple):
@@ -144,8 +143,7 @@ class Mix:
             as_it_is = rng.random() < (PLAIN_AS_IT_IS_SHARE if self.plain else AS_IT_IS_SHARE)
             zoom = 1.0 if as_it_is else _spread(rng, 0.5, 2.0)
             picture = placed(mirrored(self._one(rng), rng), self.size_wh, zoom, rng)
-        image = _vary_light(picture.image, rng)
-        return picture._replace(image=_degrade(image, rng) if rng.random() < DEGRADED_SHARE else image)
+        return picture._replace(image=_vary_light(picture.image, rng))
 
     def _one(self, rng: np.random.Generator) -> Picture:
         return self.sources[int(rng.choice(len(self.sources), p=self.weights))].draw(rng)
@@ -240,9 +238,9 @@ def _vary_light(image: U8, rng: np.random.Generator) -> U8:
     return lit.clip(0, 255).astype(np.uint8)
 
 
-def _degrade(image: U8, rng: np.random.Generator) -> U8:
+def degraded(image: U8, rng: np.random.Generator) -> U8:
     """Return the image with one defect: noise, motion blur, low light, infrared or posts."""
-    ways = (_sensor_noise, _motion_blur, _dim, _infrared, _posts)
+    ways = (_sensor_noise, _sensor_noise, _motion_blur, _dim, _dim, _infrared, _posts)
     return ways[int(rng.integers(len(ways)))](image, rng)
 
 
