@@ -1,8 +1,8 @@
 #!/bin/sh
 # onnxruntime 1.32.0, CPU: GlobalAveragePool and ReduceMean add up all pixels of a plane in a few float32 sums, one
 # number after the other. A sum that is a million times the next number no longer takes it up rightly, so the mean of a
-# large picture is wrong in the third digit: one in which every pixel is 29300.1 (hundredths of a kelvin) is a degree
-# colder on average. numpy adds in pairs and OpenCV 5.0.0.93 in float64, and both are right. Averaging rows first and
+# large picture is wrong in the third digit: one in which every pixel is 29300.1 (hundredths of a kelvin) is off by half a
+# degree on average. numpy adds in pairs and OpenCV 5.0.0.93 in float64, and both are right. Averaging rows first and
 # then their means (two ReduceMean) is right too. ReduceSum over the first axis stops at 16777216.
 #
 # Seen (1024 x 1280 pixels, all 29300.1; how far the mean is off; ones, added along the first axis):
