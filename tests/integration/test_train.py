@@ -21,6 +21,7 @@ from tools.nets.cspnext import Conv  # noqa: E402
 from tools.nets.starter import RIVAL_MARGIN, Detector, OfCard, Probability, pose_net  # noqa: E402
 from tools.nets.weights import load_weights, measure_norms, mix_weights  # noqa: E402
 from tools.train import pictures  # noqa: E402
+from tools.train.__main__ import parsed  # noqa: E402
 from tools.train.calibrate import Peaks, fit, reliability  # noqa: E402
 from tools.train.crops import ABSENT, LABELLED, UNKNOWN, Crops, Subject, flipped  # noqa: E402
 from tools.train.detector import Truth, loss, priors  # noqa: E402
@@ -250,6 +251,17 @@ def test_measured_norms_leave_the_outputs_and_are_those_of_the_batch() -> None:
         for kept, trained, old in zip(net.eval()(images), net.train()(images), before, strict=True):
             torch.testing.assert_close(kept, old, rtol=0, atol=1e-2)
             torch.testing.assert_close(trained, old, rtol=0, atol=0.1)  # of its batch, not of what was measured
+
+
+@pytest.mark.parametrize("options", [["detector"], ["person", "--start", "x"]])
+def test_weights_to_mix_without_a_detector_to_start_from_are_refused(
+    options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    needed = ["--data", "x", "--out", "x", "--mixed", "x"]
+    with pytest.raises(SystemExit):
+        parsed([*options, *needed])
+    assert "give the model detector, and --start" in capsys.readouterr().err
+    assert parsed(["detector", "--start", "x", *needed]).share == 0.33
 
 
 def test_mixed_weights_are_the_mean_and_their_norms_those_of_the_images(tmp_path: Path) -> None:

@@ -250,7 +250,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--size", type=size, default=SIZE_WH, metavar="WxH", help="canvas in training; multiples of 32")
     parser.add_argument("--plain", action="store_true", help="the last slice: hardly any mosaics, most pictures whole")
     parser.add_argument("--start", type=Path, help="weights to begin with; none: from scratch")
-    parser.add_argument("--mixed", type=Path, help="weights that are averaged with those of --start; --minutes 0: only")
+    parser.add_argument("--mixed", type=Path, help="a detector to average with that of --start")
     parser.add_argument("--share", type=float, default=0.33, help="of --mixed in the average")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=60, help="length of this slice; run again to go on")
@@ -263,13 +263,22 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
+def parsed(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The arguments. Ends the program where they do not go together."""
+    parser = arguments()
+    args = parser.parse_args(argv)
+    if args.mixed is not None and (args.model != "detector" or args.start is None):
+        parser.error("--mixed is averaged with a detector; give the model detector, and --start")
+    return args
+
+
 def size(text: str) -> tuple[int, int]:
     width, height = (int(side) for side in text.split("x"))
     return width, height
 
 
 if __name__ == "__main__":
-    arguments_ = arguments().parse_args()
+    arguments_ = parsed()
     if arguments_.model == "lift":
         lift(arguments_)
     else:
