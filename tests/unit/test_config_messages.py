@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from edged.config.load import load, read_layers
 from edged.config.messages import SECRET_NAMES, SENTENCES
 from edged.config.schema import all_keys, node_at, schema
+from edged.config.tables.camera import CameraConfig
 from edged.config.tree import Config
 from edged.config_check import check_layers
 from edged.errors import ConfigError
@@ -498,3 +499,8 @@ def test_contradiction_shows_no_secret(tmp_path: Path) -> None:
 
 def test_schema_is_the_one_that_pydantic_makes() -> None:
     assert schema() == {"$schema": schema()["$schema"]} | Config.model_json_schema() | {"title": schema()["title"]}
+
+
+@pytest.mark.parametrize("rest", ["h/a@1", "10.0.0.9/user@barn.example", "h/live#1", "[::1]/a@10.0.0.9", "h/a?b=1@2"])
+def test_signs_in_a_path_are_no_part_of_a_password(rest: str) -> None:
+    assert CameraConfig.model_validate({"source": f"rtsp://u:p@{rest}"}).source.reveal().endswith(rest)

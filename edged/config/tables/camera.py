@@ -35,6 +35,7 @@ from edged.secret_address import SecretAddress
 
 RTSP_PORTS = {"rtsp": 554, "rtsps": 322}  # Source: RFC 7826
 FORMATS = {"rtsp": ("auto", "h264", "h265"), "v4l2": ("auto", "mjpg", "yuyv", "nv12", "gray")}  # by kind of camera
+WHOLE_HOST = re.compile(r"[\w-]+(\.[\w-]+)+(:[0-9]+)?(/|$)")
 SECRET_IN_PATH = re.compile(  # as cameras and recorders name it: loginpas, password; a pasture is none
     r"(?i)pas(s|sw\w*|sphr\w*)?(?![a-z])|pwd|token|secret|auth"
 )
@@ -72,7 +73,8 @@ def _is_rtsp_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
         twice = parts.hostname in ("rtsp", "rtsps") and parts.path.startswith("//")
-        cut = bool(parts.fragment) or (parts.username is not None and "@" in parts.path + parts.query)  # in a password
+        _, at, behind = url.removeprefix(f"{parts.scheme}://{parts.netloc}").rpartition("@")
+        cut = at and re.fullmatch("[a-z0-9-]*", parts.hostname or "") and WHOLE_HOST.match(behind)  # in a password
         return bool(parts.hostname) and parts.port != 0 and not twice and not cut
     except ValueError:  # a port that is no number, a bracket that is not closed
         return False
