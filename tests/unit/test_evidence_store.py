@@ -27,7 +27,8 @@ def size_of(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-def test_a_day_of_24_alerts_an_hour_stays_within_the_bound(tmp_path: Path) -> None:
+def test_a_day_of_24_alerts_an_hour_stays_within_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engines.store.disk.sync", lambda path: None)  # 2 304 waits for the disk
     store = EvidenceStore(tmp_path, max_mb=2, max_days=14)
     for number in range(24 * 24):
         put(store, number, at_s=number * 150.0)
