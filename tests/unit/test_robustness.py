@@ -7,8 +7,10 @@ import pytest
 
 from edged.config.tables.camera import QualityConfig
 from edged.frame import FrameResult, ImageQuality, TrackedSubject
+from engines.card.schema import SCHEMAS
+from tools.robustness.clips import SCHEMA
 from tools.robustness.conditions import CONDITIONS
-from tools.robustness.limits import LADDERS, StillScore, withheld
+from tools.robustness.limits import LADDERS, StillScore, named_as_published, withheld
 from tools.robustness.report import limits_of
 from tools.robustness.score import Play, Truth, score
 
@@ -91,3 +93,11 @@ def test_report_tries_the_default_limits() -> None:
     tried = limits_of(climbs)["tried"]
     for name in ("min_brightness", "max_brightness", "min_sharpness"):
         assert getattr(QualityConfig(), name) in [row["value"] for row in tried if row["limit"] == name]
+
+
+def test_joints_of_lsp_stand_where_the_published_ones_do() -> None:
+    joints, places = (SCHEMAS[name].keypoints for name in ("lsp-14", SCHEMA["person"]))
+    points = named_as_published(np.array([(at, at, 1) for at in range(14)], np.float32))
+    assert points.shape == (17, 3)
+    assert points[places.index("left_ankle")].tolist() == [joints.index("left_ankle")] * 2 + [1]
+    assert points[places.index("nose"), 2] == 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ import numpy as np
 from edged.frame import SCORE, U8, XY, Boxes, Flags, Frame, InferenceParams, InferenceResult, QualityLimits
 from edged.inference.load_models import LoadedModels
 from engines.arrays import box_iou
+from engines.card.schema import SCHEMAS
 from tools.robustness.clips import SCHEMA
 from tools.robustness.conditions import Condition, defocused, light, moved
 from tools.robustness.score import FOUND, NEAR, Truth
@@ -54,8 +56,9 @@ def photographs(data: Path, count: int) -> Iterator[Still]:
     """`count` annotated people, and as many horses."""
     people = json.loads((data / "lsp/val_full.json").read_text())
     for name, joints in list(people.items())[:count]:
-        points = np.array(joints, np.float32)
-        yield Still(_read(data / "lsp/val_full" / name), [_annotated("person", points, None)])
+        person = _annotated("person", np.array(joints, np.float32), None)
+        published = replace(person, keypoints=named_as_published(person.keypoints))
+        yield Still(_read(data / "lsp/val_full" / name), [published])
     boxes = json.loads((data / "horse/boxes.json").read_text())
     paths = {path.stem: path for path in (data / "horse/images").iterdir()}
     for name, joints in list(json.loads((data / "horse/keypoints_val.json").read_text()).items())[:count]:
@@ -143,6 +146,13 @@ def _annotated(kind: str, points: Any, xyxy: Any) -> Truth:
     visible = points[points[:, 2] > 0, :2]
     box = np.concatenate([visible.min(axis=0), visible.max(axis=0)]) if xyxy is None else xyxy
     return Truth(number=1, kind=kind, xyxy=np.array(box, np.float32), keypoints=points)
+
+
+def named_as_published(points: Any) -> Any:
+    """LSP's 14 joints, (14, 3) x, y, visible, in the places of the schema that is published; others are not visible."""
+    places, joints = SCHEMAS[SCHEMA["person"]].keypoints, SCHEMAS["lsp-14"].keypoints
+    by_name = dict(zip(joints, points, strict=True))
+    return np.array([by_name.get(name, np.zeros(3)) for name in places], np.float32)
 
 
 def _read(path: Path) -> U8:
