@@ -155,10 +155,12 @@ def _syntax_error(path: str, text: str, message: str) -> str:
 def _other_format(line: str) -> str | None:
     """What a line is that belongs into another kind of file, and what to do; None: nothing is known."""
     if re.match(r"\s*(-\s+)?[\w-]+:(\s|$)", line):
-        return 'this is YAML, and the file is read as TOML: write a table as [cameras.NAME], a key as source = "…"'
-    if line.lstrip().startswith("{"):
-        return 'this is JSON, and the file is read as TOML: write a table as [cameras.NAME], a key as source = "…"'
-    return None
+        kind = "YAML"
+    elif line.lstrip().startswith("{"):
+        kind = "JSON"
+    else:
+        return None
+    return f'this is {kind}, and the file is read as TOML: write a table as [cameras.NAME], a key as source = "…"'
 
 
 def _hint(hints: Mapping[str, str], message: str) -> str | None:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edged.errors import NotWritten
-from engines.store.disk import remove_on_error, sync
+from engines.store.disk import put_in_place, remove_on_error, sync
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +74,4 @@ def write_file(path: Path, text: str, mode: int) -> None:
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
             file.write(text.encode(errors="surrogateescape"))
         part.chmod(mode)
-        sync(part)
-        os.replace(part, path)
-    sync(path.parent)
+        put_in_place(part, path)

@@ -101,9 +101,7 @@ def open_new(path: Path) -> BinaryIO:
 def publish(part: Path, final: Path) -> None:
     """Make `part` appear as `final`, whole or not at all, even through a power cut."""
     with translate_os_errors(final):
-        sync(part)
-        os.replace(part, final)
-        sync(final.parent)
+        put_in_place(part, final)
 
 
 def write(path: Path, content: bytes) -> None:
@@ -112,9 +110,14 @@ def write(path: Path, content: bytes) -> None:
     with remove_on_error(part):
         with open_new(part) as file:
             file.write(content)
-        sync(part)
-        os.replace(part, path)
-    sync(path.parent)
+        put_in_place(part, path)
+
+
+def put_in_place(part: Path, final: Path) -> None:
+    """As `publish`, with the system's own errors. Raises OSError."""
+    sync(part)
+    os.replace(part, final)
+    sync(final.parent)
 
 
 def sync(path: Path) -> None:
